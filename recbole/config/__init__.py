@@ -1,0 +1,5 @@
+"""Layered, typed options -> one validated Config."""
+
+from recbole.config.configurator import Config
+
+__all__ = ["Config"]

@@ -1,0 +1,63 @@
+"""Options of the environment a run happens in: seed, device, folders, what is printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator
+
+from recbole.config.options import Options
+from recbole.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class EnvironmentOptions(Options):
+    """Where and how a run happens; nothing here changes what is computed but `seed` and device."""
+
+    seed: int = Field(2020, ge=0, description="random seed of split, initialisation and training")
+    reproducibility: bool = Field(True, description="deterministic algorithms where torch has them")
+    use_gpu: bool = Field(True, description="train on CUDA where there is a device")
+    gpu_id: int | str = Field("0", description="number of the CUDA device to use")
+    state: str = Field("INFO", description="logging level: DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    show_progress: bool = Field(True, description="progress bars, where the output is a terminal")
+    checkpoint_dir: str = Field("saved", description="folder of checkpoints and results")
+    log_tensorboard: bool = Field(True, description="write TensorBoard scalars to log_tensorboard/")
+
+    @field_validator("state")
+    @classmethod
+    def _known_level(cls, state: str) -> str:
+        levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+        if state.upper() not in levels:
+            raise ValueError(f"expected one of {', '.join(levels)}")
+        return state.upper()
+
+    @field_validator("gpu_id")
+    @classmethod
+    def _one_device(cls, gpu_id: int | str) -> str:
+        number = str(gpu_id).strip()
+        if not number.isdecimal():
+            raise ValueError("expected the number of one device, such as 0")
+        return number
+
+
+def select_device(options: EnvironmentOptions) -> tuple[torch.device, Literal["asked", "fallback"]]:
+    """The device to train on, and whether it is the one asked for or the CPU for want of CUDA.
+
+    Raises:
+        ConfigError: `gpu_id` names a device that this machine does not have.
+    """
+    import torch
+
+    if not options.use_gpu:
+        return torch.device("cpu"), "asked"
+    if not torch.cuda.is_available():
+        return torch.device("cpu"), "fallback"
+    number, count = int(options.gpu_id), torch.cuda.device_count()
+    if number >= count:
+        raise ConfigError(
+            f"Option 'gpu_id': expected a device from 0 to {count - 1} (this machine has {count}),"
+            f" got {number}"
+        )
+    return torch.device("cuda", number), "asked"

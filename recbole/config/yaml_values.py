@@ -1,0 +1,102 @@
+"""YAML as option values: `1e-3` is a number, `None` is null, a key given twice is an error."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recbole.errors import ConfigError
+
+# YAML 1.1, which PyYAML reads, takes 1e-3 for a string because it has no dot. Everyone else
+# takes it for a number.
+_FLOAT = re.compile(
+    r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+        |[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+
+        |[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
+        |[-+]?\.(?:inf|Inf|INF)
+        |\.(?:nan|NaN|NAN))$""",
+    re.VERBOSE,
+)
+
+# Half-open intervals, such as [10,inf), are no YAML; RecBole's users write them unquoted.
+_HALF_OPEN = re.compile(r"^\s*\[[^\[\]()]+,[^\[\]()]+\)\s*$")
+
+
+class _OptionLoader(yaml.SafeLoader):
+    """A SafeLoader that knows numbers such as 1e-3, Python's None, and refuses repeated keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, (str, int, float)) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' stands twice", key_node.start_mark
+                )
+            seen.add(key if isinstance(key, (str, int, float)) else repr(key))
+        return super().construct_mapping(node, deep=deep)
+
+
+_OptionLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:float"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_OptionLoader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+_OptionLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^None$"), ["N"])
+
+
+def parse_value(text: str, origin: str) -> Any:
+    """The value that a piece of YAML stands for.
+
+    Args:
+        text: YAML, such as `[256,256]`, `1e-3` or `{rating: 4}`, or an interval `[10,inf)`.
+        origin: where it stands, for the error message.
+
+    Raises:
+        ConfigError: `text` is not YAML.
+    """
+    if _HALF_OPEN.match(text):
+        return text
+    try:
+        return yaml.load(text, _OptionLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{origin}: expected a YAML value, got {text!r} ({_reason(error)})"
+        ) from None
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The options in a YAML file, as a dictionary.
+
+    Raises:
+        ConfigError: the file is missing, is not UTF-8 YAML, or holds no mapping of options.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"Configuration file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Configuration file {path} cannot be read: {error}") from None
+    try:
+        options = yaml.load(text, _OptionLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}{_line(error)}: {_reason(error)}") from None
+    if options is None:
+        return {}
+    if not isinstance(options, dict):
+        raise ConfigError(
+            f"{path}: expected options as 'name: value', got {type(options).__name__}"
+        )
+    return {str(name): value for name, value in options.items()}
+
+
+def _line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark is not None else ""
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    return str(getattr(error, "problem", None) or error).splitlines()[0]

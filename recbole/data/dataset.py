@@ -1,0 +1,309 @@
+"""Dataset: the encoded interactions, users and items of a data set, under RecBole's names.
+
+N interactions, U users and I items with their padding row 0.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recbole.data.encoding import Encoder
+from recbole.data.evaluation_options import PARTS
+from recbole.data.interaction import Interaction
+from recbole.data.options import DataOptions
+from recbole.data.schema import FeatureSource, FeatureType, Schema
+from recbole.data.split import split_rows
+from recbole.errors import DataError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What preparation yields and a `Dataset` is made of.
+
+    Attributes:
+        interactions: one row per interaction: ids, features of the interaction itself, the label
+            and the rating as far as there are any, and the time. Integers are int32.
+        users: one row per user id with that of padding; None without a .user file.
+        items: one row per item id with that of padding; None without an .item file.
+        times: float64 [N], the time of each interaction as in the file, or None.
+        part_sizes: rows of each benchmark file, or None.
+        fingerprint: the SHA-256 of each file read, by file name.
+    """
+
+    interactions: Interaction
+    users: Interaction | None
+    items: Interaction | None
+    times: NDArray[np.float64] | None
+    part_sizes: tuple[int, ...] | None
+    fingerprint: Mapping[str, str]
+
+
+class Dataset:
+    """An encoded data set, or one part of it.
+
+    User and item features are kept once per user and item; `join` looks them up by id.
+
+    Attributes:
+        dataset_name: the name of the data set.
+        schema: the input fields and the target.
+        encoder: how columns became numbers; it encodes new rows the same way.
+        inter_feat: the interactions, one row each.
+        user_feat: user features in the order of the ids, or None.
+        item_feat: item features in the order of the ids, or None.
+        fingerprint: the SHA-256 of each file read, by file name.
+    """
+
+    def __init__(
+        self, name: str, schema: Schema, encoder: Encoder, encoded: Encoded, options: DataOptions,
+        seed: int,
+    ) -> None:
+        self.dataset_name = name
+        self.schema = schema
+        self.encoder = encoder
+        self.options = options
+        self.inter_feat = encoded.interactions
+        self.user_feat = encoded.users
+        self.item_feat = encoded.items
+        self.fingerprint = dict(encoded.fingerprint)
+        self._times = encoded.times
+        self._part_sizes = encoded.part_sizes
+        self._seed = seed
+        self._rows: tuple[Tensor, ...] | None = None
+        self._on_device: dict[str, tuple[Interaction, Interaction]] = {}
+
+    # --- names and types -----------------------------------------------------------------------
+
+    @property
+    def uid_field(self) -> str:
+        """The name of the user id column."""
+        return self.schema.user_field
+
+    @property
+    def iid_field(self) -> str:
+        """The name of the item id column."""
+        return self.schema.item_field
+
+    @property
+    def label_field(self) -> str:
+        """The name of the label column."""
+        return self.schema.target.label_field
+
+    @property
+    def time_field(self) -> str:
+        """The name of the time column, whether or not it is loaded."""
+        return self.schema.time_field
+
+    @property
+    def field2type(self) -> dict[str, FeatureType]:
+        """The type of every column: the input fields, then the target and the time."""
+        types = {field.name: field.type for field in self.schema.fields}
+        extra = (name for name in self.inter_feat if name not in types)
+        return {**types, **dict.fromkeys(extra, FeatureType.FLOAT)}
+
+    @property
+    def field2source(self) -> dict[str, FeatureSource]:
+        """The source of every column."""
+        sources = {field.name: field.source for field in self.schema.fields}
+        return {name: sources.get(name, FeatureSource.INTERACTION) for name in self.field2type}
+
+    def fields(
+        self,
+        ftype: FeatureType | Iterable[FeatureType] | None = None,
+        source: FeatureSource | Iterable[FeatureSource] | None = None,
+    ) -> list[str]:
+        """The names of the columns of some types and sources; of all, where None."""
+        types = _set_of(ftype, FeatureType)
+        sources = _set_of(source, FeatureSource)
+        return [
+            name
+            for name, type_ in self.field2type.items()
+            if type_ in types and self.field2source[name] in sources
+        ]
+
+    def num(self, field: str) -> int:
+        """The size of a field: ids with padding, buckets with padding, or 1 for a plain number.
+
+        Raises:
+            DataError: there is no such field.
+        """
+        types = self.field2type
+        if field not in types:
+            raise DataError(
+                f"unknown field '{field}'; there are {', '.join(types)}.{did_you_mean(field, types)}"
+            )
+        return next((known.size for known in self.schema.fields if known.name == field), 1)
+
+    def token2id(self, field: str, tokens: str | Sequence[str] | NDArray[Any]) -> Any:
+        """The id of a token, or an array of the ids of several.
+
+        Raises:
+            DataError: a token never occurred, or the field has no tokens.
+        """
+        if isinstance(tokens, str):
+            return int(self.token2id(field, [tokens])[0])
+        ids = self.encoder.ids(field, list(tokens)).numpy()
+        if not ids.all():
+            unknown = str(tokens[int(np.flatnonzero(ids == 0)[0])])
+            raise DataError(
+                f"token '{unknown}' does not occur in '{field}'"
+                f".{did_you_mean(unknown, self.encoder.tokens(field))}"
+            )
+        return ids
+
+    def id2token(self, field: str, ids: int | Sequence[int] | NDArray[Any] | Tensor) -> Any:
+        """The token of an id, or an array of the same shape with the tokens of several.
+
+        Raises:
+            DataError: an id lies outside the vocabulary, or the field has no tokens.
+        """
+        tokens = np.array(self.encoder.tokens(field))
+        wanted = np.asarray(ids.cpu() if isinstance(ids, Tensor) else ids)
+        if wanted.size and not (0 <= wanted.min() and wanted.max() < len(tokens)):
+            raise DataError(
+                f"expected ids of '{field}' from 0 to {len(tokens) - 1}, got {wanted.min()} to"
+                f" {wanted.max()}"
+            )
+        found = tokens[wanted]
+        return str(found) if wanted.ndim == 0 else found
+
+    # --- figures -------------------------------------------------------------------------------
+
+    @property
+    def user_num(self) -> int:
+        """The number of user ids, with that of padding."""
+        return self.num(self.uid_field)
+
+    @property
+    def item_num(self) -> int:
+        """The number of item ids, with that of padding."""
+        return self.num(self.iid_field)
+
+    @property
+    def inter_num(self) -> int:
+        """The number of interactions."""
+        return len(self.inter_feat)
+
+    @property
+    def avg_actions_of_users(self) -> float:
+        """Interactions per user, of the users that have any."""
+        return self._average(self.uid_field)
+
+    @property
+    def avg_actions_of_items(self) -> float:
+        """Interactions per item, of the items that have any."""
+        return self._average(self.iid_field)
+
+    @property
+    def sparsity(self) -> float:
+        """The share of user-item pairs without an interaction, as RecBole counts (with padding)."""
+        return 1 - self.inter_num / self.user_num / self.item_num
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Plain figures for the record of a run; ids are counted without padding."""
+        rows = [len(rows) for rows in self._rows_of_parts()]
+        return {
+            "users": self.user_num - 1,
+            "items": self.item_num - 1,
+            "interactions": self.inter_num,
+            "parts": dict(zip(PARTS, rows, strict=True)),
+            "fields": {
+                field.name: {
+                    "type": field.type.value, "source": field.source.value, "size": field.size
+                }
+                for field in self.schema.fields
+            },
+        }
+
+    def _average(self, field: str) -> float:
+        distinct = len(torch.unique(self.inter_feat[field]))
+        return self.inter_num / distinct if distinct else 0.0
+
+    def __len__(self) -> int:
+        return self.inter_num
+
+    def __str__(self) -> str:
+        target = self.schema.target
+        made = f" = {target.rating_field} >= {target.threshold:g}" if target.threshold else ""
+        return "\n".join(
+            [
+                f"{self.dataset_name}: {self.inter_num:,} interactions of {self.user_num - 1:,}"
+                f" users with {self.item_num - 1:,} items",
+                f"    per user {self.avg_actions_of_users:.2f}, per item"
+                f" {self.avg_actions_of_items:.2f}, sparsity {self.sparsity:.2%}",
+                f"    target: {target.label_field}{made}",
+                "    inputs: "
+                + ", ".join(f"{f.name} ({f.type.value}, {f.size:,})" for f in self.schema.fields),
+            ]
+        )
+
+    # --- rows ----------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Interaction:
+        return self.join(self.inter_feat[index])
+
+    def join(self, interaction: Interaction) -> Interaction:
+        """Add the features of the users and items whose ids an interaction holds, in place."""
+        for table, field in ((self.user_feat, self.uid_field), (self.item_feat, self.iid_field)):
+            if table is not None and field in interaction:
+                ids = interaction[field]
+                interaction.update(table.to(ids.device)[ids])
+        return interaction
+
+    def features_on(self, device: torch.device) -> tuple[Interaction, Interaction]:
+        """User and item features on a device, moved there once for all parts of a data set."""
+        if str(device) not in self._on_device:
+            empty = Interaction({})
+            users, items = (table or empty for table in (self.user_feat, self.item_feat))
+            self._on_device[str(device)] = users.to(device), items.to(device)
+        return self._on_device[str(device)]
+
+    def build(self) -> list[Dataset]:
+        """The parts for training, validation and test, as `eval_args` or benchmark files say.
+
+        They share features and encoder with this one. The rows of a part are in the order asked
+        for, random or by time; those of benchmark files stay as they are.
+
+        Raises:
+            DataError: rows are to be ordered or split by time, and no time column is loaded.
+        """
+        return [self.copy(self.inter_feat.take(rows)) for rows in self._rows_of_parts()]
+
+    def copy(self, new_inter_feat: Interaction) -> Dataset:
+        """The same data set with other interactions."""
+        part = copy.copy(self)
+        part.inter_feat = new_inter_feat
+        return part
+
+    def _rows_of_parts(self) -> tuple[Tensor, ...]:
+        if self._rows is None:
+            if self._part_sizes is not None:
+                self._rows = torch.arange(self.inter_num).split(list(self._part_sizes))
+            else:
+                self._rows = tuple(torch.from_numpy(rows) for rows in self._split())
+        return self._rows
+
+    def _split(self) -> tuple[NDArray[np.int64], ...]:
+        args = self.options.eval_args
+        if self._times is None and (args.order == "TO" or "TS" in args.split):
+            what = "order: TO" if args.order == "TO" else "split: TS"
+            raise DataError(
+                f"eval_args {{{what}}} needs the float column '{self.time_field}' (option"
+                f" TIME_FIELD) in .inter; no such column is loaded"
+            )
+        users = self.inter_feat[self.uid_field].numpy()
+        return split_rows(args, users, self._times, self._seed)
+
+
+def _set_of(wanted: Any, kind: Any) -> set[Any]:
+    if wanted is None:
+        return set(kind)
+    return {wanted} if isinstance(wanted, kind) else set(wanted)

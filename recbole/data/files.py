@@ -1,0 +1,209 @@
+"""The files of one data set, read and checked against each other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+from recbole.data.atomic import read_atomic_file
+from recbole.data.columns import SequenceColumn, Table, TokenColumn, concatenate
+from recbole.data.diagnosis import line_number
+from recbole.data.numbers import numbers_of, parse_number
+from recbole.data.options import DataOptions, Suffix
+from recbole.data.schema import FeatureType
+from recbole.errors import DataError, did_you_mean
+
+
+@dataclass(frozen=True)
+class AtomicData:
+    """The tables of one data set before they are encoded.
+
+    Attributes:
+        interactions: one row per interaction.
+        users: one row per user, where there is a .user file.
+        items: one row per item, where there is an .item file.
+        part_sizes: rows of each benchmark file, in order; None without benchmark files.
+        fingerprint: the SHA-256 of each file read, by file name.
+    """
+
+    interactions: Table
+    users: Table | None
+    items: Table | None
+    part_sizes: tuple[int, ...] | None
+    fingerprint: Mapping[str, str]
+
+    def tables(self) -> dict[Suffix, Table]:
+        """The tables that are there, by the suffix of their file."""
+        found: dict[Suffix, Table] = {"inter": self.interactions}
+        if self.users is not None:
+            found["user"] = self.users
+        if self.items is not None:
+            found["item"] = self.items
+        return found
+
+    def with_table(self, suffix: Suffix, table: Table) -> AtomicData:
+        """With one of the tables replaced."""
+        if suffix == "inter":
+            return replace(self, interactions=table)
+        return replace(self, users=table) if suffix == "user" else replace(self, items=table)
+
+    def types(self) -> dict[str, FeatureType]:
+        """The type of every column, in the order of the files .inter, .user, .item."""
+        return {
+            name: column.type
+            for table in self.tables().values()
+            for name, column in table.columns.items()
+        }
+
+
+def read_atomic_files(folder: Path, name: str, options: DataOptions) -> AtomicData:
+    """Read `<folder>/<name>.inter` (or its benchmark parts), `.user` and `.item`.
+
+    Raises:
+        DataError: a file is missing or malformed, an id column is missing or no token, or two
+            files have a column of the same name that is no id.
+    """
+    parts = options.benchmark_filename
+    names = [f"{name}.inter"] if parts is None else [f"{name}.{part}.inter" for part in parts]
+    paths = [folder / file_name for file_name in names]
+    tables = [_read_required(path, options) for path in paths]
+    if len({tuple(_types(table).items()) for table in tables}) > 1:
+        raise DataError(
+            f"{folder}: expected the same columns in {', '.join(names)}, got"
+            f" {'; '.join(', '.join(f'{n}:{t.value}' for n, t in _types(x).items()) for x in tables)}"
+        )
+    interactions = concatenate(tables) if len(tables) > 1 else tables[0]
+    users = _read_optional(folder, name, "user", options, paths)
+    items = _read_optional(folder, name, "item", options, paths)
+    data = AtomicData(
+        interactions=_with_numeric_targets(interactions, options),
+        users=users,
+        items=items,
+        part_sizes=None if parts is None else tuple(len(table) for table in tables),
+        fingerprint={path.name: _sha256(path) for path in paths},
+    )
+    _check_ids(data, options)
+    _check_shared_columns(data, options)
+    return data
+
+
+def location(table: Table, row: int, options: DataOptions) -> str:
+    """Where a row of a table comes from: "<file>, line N"."""
+    if not table.paths:
+        return f"row {row}"
+    path = table.paths[int(table.files[row])]
+    return f"{path}, line {line_number(Path(path), options.encoding, int(table.rows[row]))}"
+
+
+def _read_required(path: Path, options: DataOptions) -> Table:
+    table = read_atomic_file(path, options, "inter")
+    if table is None:
+        raise DataError(
+            f"{path}: load_col or unload_col leaves out every column; expected at least"
+            f" '{options.USER_ID_FIELD}' and '{options.ITEM_ID_FIELD}' of 'inter'"
+        )
+    return table
+
+
+def _read_optional(
+    folder: Path, name: str, suffix: Suffix, options: DataOptions, paths: list[Path]
+) -> Table | None:
+    path = folder / f"{name}.{suffix}"
+    asked_for = (options.load_col or {}).get(suffix)
+    if not path.is_file() and not isinstance(asked_for, list):
+        return None
+    if options.load_col is not None and suffix not in options.load_col:
+        return None
+    table = read_atomic_file(path, options, suffix)
+    if table is not None:
+        paths.append(path)
+    return table
+
+
+def _types(table: Table) -> dict[str, FeatureType]:
+    return {name: column.type for name, column in table.columns.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_ids(data: AtomicData, options: DataOptions) -> None:
+    required = {
+        "inter": (options.USER_ID_FIELD, options.ITEM_ID_FIELD),
+        "user": (options.USER_ID_FIELD,),
+        "item": (options.ITEM_ID_FIELD,),
+    }
+    for suffix, table in data.tables().items():
+        for field in required[suffix]:
+            role = "USER_ID_FIELD" if field == options.USER_ID_FIELD else "ITEM_ID_FIELD"
+            if field not in table:
+                raise DataError(
+                    f"{table.paths[0]}: expected the column '{field}' (option {role}), got"
+                    f" {', '.join(table.columns)}.{did_you_mean(field, table.columns)}"
+                )
+            if not isinstance(table[field], TokenColumn):
+                raise DataError(
+                    f"{table.paths[0]}: expected the id column '{field}' (option {role}) to be of"
+                    f" type token, got {table[field].type.value}"
+                )
+
+
+def _check_shared_columns(data: AtomicData, options: DataOptions) -> None:
+    keys = {options.USER_ID_FIELD, options.ITEM_ID_FIELD}
+    for (one, left), (other, right) in combinations(data.tables().items(), 2):
+        shared = [name for name in left.columns if name in right and name not in keys]
+        if shared:
+            raise DataError(
+                f"The column '{shared[0]}' is in both the .{one} and the .{other} file; expected"
+                f" one of them, so name it in unload_col: {{{other}: [{shared[0]}]}}"
+            )
+    for suffix, foreign in (("user", options.ITEM_ID_FIELD), ("item", options.USER_ID_FIELD)):
+        table = data.tables().get("user" if suffix == "user" else "item")
+        if table is not None and foreign in table:
+            raise DataError(
+                f"{table.paths[0]}: the id column '{foreign}' does not belong in a .{suffix} file;"
+                f" name it in unload_col: {{{suffix}: [{foreign}]}}"
+            )
+
+
+def _with_numeric_targets(table: Table, options: DataOptions) -> Table:
+    """Ratings and labels are numbers, even where the file declares them to be tokens."""
+    for name in target_columns(options):
+        column = table.columns.get(name)
+        if isinstance(column, SequenceColumn):
+            raise DataError(
+                f"{table.paths[0]}: expected the target column '{name}' to be of type float or"
+                f" token, got {column.type.value}"
+            )
+        if isinstance(column, TokenColumn):
+            try:
+                table = table.with_column(name, numbers_of(column))
+            except ValueError as error:
+                row = _first_fault(column)
+                raise DataError(
+                    f"{location(table, row, options)}: target column '{name}': {error}"
+                ) from None
+    return table
+
+
+def _first_fault(column: TokenColumn) -> int:
+    """The first row whose token is no number."""
+    for row, code in enumerate(column.codes):
+        if code >= 0:
+            try:
+                parse_number(column.vocabulary[int(code)].as_py())
+            except ValueError:
+                return row
+    raise AssertionError("every token is a number")
+
+
+def target_columns(options: DataOptions) -> tuple[str, ...]:
+    """The columns of .inter that say what is to be predicted, and so are never inputs."""
+    return tuple(
+        dict.fromkeys([*(options.threshold or {}), options.RATING_FIELD, options.LABEL_FIELD])
+    )

@@ -1,0 +1,125 @@
+"""Loader: batches gathered on the training device from columns that live there.
+
+B rows of a batch, N rows of the part, C columns of one table and type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recbole.data.dataset import Dataset
+from recbole.data.interaction import Interaction, widen
+
+
+class Loader:
+    """Yields the rows of a part of a data set as batches, each an `Interaction`.
+
+    A batch is an index: the interaction's columns are gathered by row, those of users and items
+    by id, all on the device, with no Python per row and no synchronisation. It holds the input
+    fields, the ids, the label and the rating, if there is one; the last batch may be smaller.
+
+    Attributes:
+        dataset: the part of the data set whose rows these are.
+        columns: the columns of the interactions, on the device, in the order of the part.
+        batch_size: rows of a batch.
+        epoch: the number of the next pass; the order of the rows depends on it and the seed only.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        shuffle: bool,
+        device: torch.device | str,
+        seed: int,
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.device = torch.device(device)
+        self.epoch = 0
+        self._seed = seed
+        names = _batch_columns(dataset)
+        rows = Interaction({n: c for n, c in dataset.inter_feat.interaction.items() if n in names})
+        self._interactions = _Gatherer(rows.to(self.device), names)
+        self.columns = self._interactions.columns
+        users, items = dataset.features_on(self.device)
+        own = set(rows)
+        self._users = _Gatherer(users, names - own)
+        self._items = _Gatherer(items, names - own)
+
+    @property
+    def _dataset(self) -> Dataset:
+        """RecBole's name of `dataset`."""
+        return self.dataset
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows N."""
+        return len(self.columns)
+
+    def __len__(self) -> int:
+        return -(-self.num_rows // self.batch_size)
+
+    def __iter__(self) -> Iterator[Interaction]:
+        batches = self.batches()
+        self.epoch += 1
+        return batches
+
+    def batches(self, skip: int = 0) -> Iterator[Interaction]:
+        """The batches of pass `epoch` without the first `skip`, which are not built at all."""
+        order = self.row_order(self.epoch).to(self.device)
+        return (self.gather(rows) for rows in order.split(self.batch_size)[skip:] if len(rows))
+
+    def row_order(self, epoch: int) -> Tensor:
+        """The order of the rows in one pass: int64 [N], the same on every device."""
+        if not self.shuffle:
+            return torch.arange(self.num_rows)
+        (state,) = np.random.SeedSequence([self._seed, epoch]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+        return torch.randperm(self.num_rows, generator=generator)
+
+    def gather(self, rows: Tensor) -> Interaction:
+        """The batch of some rows: an index [B] on the device."""
+        batch = self._interactions.gather(rows)
+        batch.update(self._users.gather(batch[self.dataset.uid_field]))
+        batch.update(self._items.gather(batch[self.dataset.iid_field]))
+        return Interaction(batch)
+
+
+class _Gatherer:
+    """Columns of one table, those of one type laid one under the other to be gathered at once."""
+
+    def __init__(self, table: Interaction, names: Iterable[str]) -> None:
+        wanted = set(names)
+        kept = {name: column for name, column in table.interaction.items() if name in wanted}
+        self._stacks: list[tuple[list[str], Tensor]] = []
+        for dtype in {column.dtype for column in kept.values() if column.dim() == 1}:
+            group = [n for n, c in kept.items() if c.dim() == 1 and c.dtype == dtype]
+            stack = torch.stack([kept[name] for name in group])  # C × [N] -> [C, N]
+            self._stacks.append((group, stack))
+            kept.update(zip(group, stack, strict=True))  # the same memory
+        self._sequences = {name: column for name, column in kept.items() if column.dim() > 1}
+        self.columns = Interaction(kept)
+
+    def gather(self, rows: Tensor) -> dict[str, Tensor]:
+        """The columns of some rows: [B] -> B rows of each, integers as int64."""
+        batch = {}
+        for group, stack in self._stacks:
+            gathered = widen(stack.index_select(1, rows))  # [C, N] -> [C, B]
+            batch.update(zip(group, gathered, strict=True))
+        for name, column in self._sequences.items():
+            batch[name] = widen(column.index_select(0, rows))  # [N, L] -> [B, L]
+        return batch
+
+
+def _batch_columns(dataset: Dataset) -> set[str]:
+    """The names of what a batch holds: inputs, ids, label and rating."""
+    schema = dataset.schema
+    names = {field.name for field in schema.fields}
+    names |= {schema.user_field, schema.item_field, schema.target.label_field}
+    return names | ({schema.target.rating_field} if schema.target.rating_field else set())

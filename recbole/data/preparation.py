@@ -1,0 +1,160 @@
+"""From the files of a data set to a `Dataset`, and from there to three Loaders.
+
+In RecBole's order: read, filter, number the tokens, fill, label, scale, discretise.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from recbole.data.columns import FloatColumn, Table
+from recbole.data.dataset import Dataset, Encoded
+from recbole.data.encoding import Encoder
+from recbole.data.features import check_options, choose_features
+from recbole.data.files import AtomicData, location, read_atomic_files
+from recbole.data.filtering import drop_missing_ids, filter_rows
+from recbole.data.interaction import Interaction
+from recbole.data.loader import Loader
+from recbole.data.options import DataOptions
+from recbole.data.schema import Schema
+from recbole.data.target import TargetColumns, make_target
+from recbole.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+
+def create_dataset(config: Any) -> Dataset:
+    """Read and prepare the data set that a Config names.
+
+    Its folder is `<data_path>/<dataset>/`; a data set that is known and not there is downloaded.
+
+    Args:
+        config: a `Config`; `config.data`, `config["dataset"]` and `config["seed"]` are read.
+
+    Raises:
+        DataError: a file is missing or malformed, or does not fit the options.
+    """
+    options: DataOptions = config.data
+    name: str = config["dataset"]
+    folder = Path(options.data_path) / name
+    if not folder.is_dir():
+        import_module("recbole.data.download").ensure_dataset(name, folder)
+    return prepare(read_atomic_files(folder, name, options), name, options, config["seed"])
+
+
+def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loader]:
+    """The Loaders of training, validation and test, on the device of a Config.
+
+    Raises:
+        DataError: the data has no label, or lacks the time column that the split needs.
+    """
+    if dataset.label_field not in dataset.inter_feat:
+        raise DataError(
+            f"{dataset.dataset_name}: expected a label; set threshold, such as {{rating: 4}}, or"
+            f" load a column '{dataset.label_field}' (option LABEL_FIELD) of 0 and 1 from .inter"
+        )
+    options: DataOptions = config.data
+    train, valid, test = dataset.build()
+    device, seed = torch.device(config["device"]), config["seed"]
+    for part, rows in dataset.statistics["parts"].items():
+        _log.debug("%s: %s rows", part, f"{rows:,}")
+    return (
+        Loader(train, options.train_batch_size, options.shuffle, device, seed),
+        Loader(valid, options.eval_batch_size, False, device, seed),
+        Loader(test, options.eval_batch_size, False, device, seed),
+    )
+
+
+def prepare(data: AtomicData, name: str, options: DataOptions, seed: int) -> Dataset:
+    """Filter and encode the tables of a data set.
+
+    Raises:
+        DataError: the tables do not fit the options, or no row is left.
+    """
+    check_options(data, options)
+    if options.benchmark_filename is None:
+        data = filter_rows(data, options)
+    else:
+        _refuse_missing_ids(data, options)
+    target = make_target(data, options)
+    features = choose_features(data, options)
+    encoder = Encoder.fit(data, features, options)
+    schema = Schema(
+        encoder.fields,
+        options.USER_ID_FIELD,
+        options.ITEM_ID_FIELD,
+        options.TIME_FIELD,
+        target.target,
+    )
+    times = _times(data.interactions, options)
+    encoded = Encoded(
+        interactions=_interactions(data, encoder, target, times, options),
+        users=_by_id(data.users, encoder, options.USER_ID_FIELD),
+        items=_by_id(data.items, encoder, options.ITEM_ID_FIELD),
+        times=times,
+        part_sizes=data.part_sizes,
+        fingerprint=data.fingerprint,
+    )
+    return Dataset(name, schema, encoder, encoded, options, seed)
+
+
+def _interactions(
+    data: AtomicData,
+    encoder: Encoder,
+    target: TargetColumns,
+    times: NDArray[np.float64] | None,
+    options: DataOptions,
+) -> Interaction:
+    columns = _stored(encoder.transform(data.interactions))
+    if target.target.rating_field is not None and target.rating is not None:
+        columns[target.target.rating_field] = torch.from_numpy(target.rating).float()
+    if target.label is not None:
+        columns[target.target.label_field] = torch.from_numpy(target.label).float()
+    if times is not None and options.TIME_FIELD not in columns:
+        columns[options.TIME_FIELD] = torch.from_numpy(times)
+    return Interaction(columns)
+
+
+def _by_id(table: Table | None, encoder: Encoder, field: str) -> Interaction | None:
+    """Encode a table of users or items, its rows in the order of the ids, from 0 (padding)."""
+    if table is None:
+        return None
+    ids = encoder.transform(table, [field])[field].numpy()
+    count = next(known.size for known in encoder.fields if known.name == field)
+    row_of_id = np.full(count, -1, np.int64)
+    row_of_id[ids] = np.arange(len(ids))
+    columns = encoder.transform(table.take(row_of_id))
+    columns[field] = torch.arange(count)
+    return Interaction(_stored(columns))
+
+
+def _stored(columns: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Integers as int32, half the memory; a batch widens them again."""
+    return {
+        name: column.int() if column.dtype == torch.int64 else column
+        for name, column in columns.items()
+    }
+
+
+def _times(table: Table, options: DataOptions) -> NDArray[np.float64] | None:
+    """The times as in the file, a missing one as the mean; None without a float time column."""
+    column = table.columns.get(options.TIME_FIELD)
+    if not isinstance(column, FloatColumn) or column.missing.all():
+        return None
+    return np.where(column.missing, np.nanmean(column.values), column.values)
+
+
+def _refuse_missing_ids(data: AtomicData, options: DataOptions) -> None:
+    """Benchmark files are not filtered, so a row without an id cannot be dropped."""
+    for field in (options.USER_ID_FIELD, options.ITEM_ID_FIELD):
+        missing = data.interactions[field].missing
+        if missing.any():
+            where = location(data.interactions, int(np.flatnonzero(missing)[0]), options)
+            raise DataError(f"{where}: expected an id in column '{field}', got none")

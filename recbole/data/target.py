@@ -1,0 +1,93 @@
+"""What is predicted: the click label, and the rating it is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recbole.data.columns import FloatColumn, Mask, Numbers
+from recbole.data.files import AtomicData, location
+from recbole.data.options import DataOptions
+from recbole.data.schema import Target
+from recbole.errors import DataError, did_you_mean
+
+#: More distinct ratings than this are no levels of a scale.
+MOST_LEVELS = 1000
+
+
+@dataclass(frozen=True)
+class TargetColumns:
+    """The target of each of N interactions, as far as the data says.
+
+    Attributes:
+        label: 0.0 or 1.0, or None where there is neither a threshold nor a label column.
+        rating: the rating, or None where no rating column is loaded.
+    """
+
+    target: Target
+    label: Numbers | None
+    rating: Numbers | None
+
+
+def make_target(data: AtomicData, options: DataOptions) -> TargetColumns:
+    """Read the rating and make the label, `rating >= threshold`.
+
+    Raises:
+        DataError: the threshold's column is not loaded, a rating is missing, or a label that
+            comes from the file is neither 0 nor 1.
+    """
+    columns = data.interactions.columns
+    threshold = None
+    rating_field = options.RATING_FIELD if options.RATING_FIELD in columns else None
+    if options.threshold is not None:
+        ((source, threshold),) = options.threshold.items()
+        if source not in columns:
+            raise DataError(
+                f"threshold names '{source}', which is no loaded column of .inter; there are"
+                f" {', '.join(columns)}.{did_you_mean(source, columns)}"
+            )
+        label = (_complete(data, source, options) >= threshold).astype(np.float64)
+        # A threshold on the label column itself makes labels of labels: there is no rating.
+        rating_field = source if source != options.LABEL_FIELD else None
+    elif options.LABEL_FIELD in columns:
+        label = _binary(data, options)
+    else:
+        label = None
+    rating = None if rating_field is None else _complete(data, rating_field, options)
+    levels: tuple[float, ...] = ()
+    if rating is not None:
+        distinct = np.unique(rating)
+        levels = tuple(distinct.tolist()) if len(distinct) <= MOST_LEVELS else ()
+    target = Target(options.LABEL_FIELD, rating_field, threshold, levels)
+    return TargetColumns(target, label, rating)
+
+
+def _complete(data: AtomicData, name: str, options: DataOptions) -> Numbers:
+    column = data.interactions[name]
+    assert isinstance(column, FloatColumn)
+    _refuse(
+        data, column.missing, options, f"expected a number in the target column '{name}', got none"
+    )
+    return column.values
+
+
+def _binary(data: AtomicData, options: DataOptions) -> Numbers:
+    name = options.LABEL_FIELD
+    labels = _complete(data, name, options)
+    wrong = (labels != 0) & (labels != 1)
+    if wrong.any():
+        _refuse(
+            data,
+            wrong,
+            options,
+            f"expected 0 or 1 in the label column '{name}' (there is no threshold), got"
+            f" {labels[wrong][0]:g}",
+        )
+    return labels
+
+
+def _refuse(data: AtomicData, wrong: Mask, options: DataOptions, message: str) -> None:
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(f"{location(data.interactions, row, options)}: {message}")

@@ -1,0 +1,180 @@
+"""What every model is: fields in, logits out, and a head that makes sense of the logits.
+
+Shapes: B batch, F fields, D embedding size, K logits.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from recbole.config.options import ModelOptions
+from recbole.data.schema import FeatureType, Schema
+from recbole.errors import ConfigError
+from recbole.model.embedding import FieldEmbedding, FirstOrderLinear
+from recbole.model.head import Head, Scores, build_head
+from recbole.model.options import UndeclaredOptions
+from recbole.model.types import Batch, HasSchema, InputType, ModelConfig, ModelType
+
+OptionsClass = type[ModelOptions]
+
+
+class AbstractRecommender(nn.Module):
+    """The interface of a model, under RecBole's names."""
+
+    type: ClassVar[ModelType]  # type: ignore[assignment]  # RecBole's name hides Module.type()
+    input_type: ClassVar[InputType]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logger = logging.getLogger(self.__class__.__module__)
+
+    def calculate_loss(self, interaction: Batch) -> Tensor | tuple[Tensor, ...]:
+        """The loss of a batch: a scalar, or a tuple of scalars to be added up."""
+        raise NotImplementedError
+
+    def predict(self, interaction: Batch) -> Tensor:
+        """The score of each row: [B]."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """The modules, and the number of trainable parameters."""
+        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        return f"{super().__str__()}\nTrainable parameters: {trainable:,}"
+
+
+class ContextRecommender(AbstractRecommender):
+    """The base of the context-aware models.
+
+    A model here implements `logits` and, if it regularises its own weights, `penalty`. It sizes its
+    output layers by `self.head.num_logits`, the K of the head (see `head.py`), and everything it
+    adds up to logits must be K wide. Loss, prediction and evaluation follow from that.
+
+    A model written for RecBole, which overrides `forward`, `calculate_loss` and `predict` instead,
+    runs unchanged as a binary model.
+
+    Args:
+        config: the options.
+        dataset: a Dataset, or a Schema read from a checkpoint; only its `schema` is used.
+
+    Attributes:
+        Options: the class of the model's options.
+        uses_first_order: whether to build `first_order_linear`, [B, K].
+
+    Raises:
+        ConfigError: the data set has no input feature, or its ratings do not fit the rating head,
+            or a model that computes its own loss is asked for a rating head.
+    """
+
+    type = ModelType.CONTEXT
+    input_type = InputType.POINTWISE
+
+    Options: ClassVar[OptionsClass] = UndeclaredOptions
+    uses_first_order: ClassVar[bool] = True
+
+    options: ModelOptions
+    head: Head
+    first_order_linear: FirstOrderLinear
+
+    def __init__(self, config: ModelConfig, dataset: HasSchema) -> None:
+        super().__init__()
+        schema = dataset.schema
+        self.options = config.model_options
+        self.head = build_head(config.supervision, schema.target)
+        self._check_head()
+
+        self.LABEL = config["LABEL_FIELD"]
+        self.device = config["device"]
+        self.embedding_size: int = config["embedding_size"]
+        self.numerical_features = config["numerical_features"]
+        self._name_fields(schema)
+
+        self.field_embedding = FieldEmbedding(
+            schema.fields, self.embedding_size, sparse=config["learner"] == "sparse_adam"
+        )
+        if self.uses_first_order:
+            self.first_order_linear = FirstOrderLinear(schema.fields, self.head.num_logits)
+
+    # What a model implements
+
+    def logits(self, batch: Batch) -> Tensor:
+        """The model's body: [B, K]."""
+        raise NotImplementedError(
+            f"{self.__class__.__name__} implements neither logits() nor its own calculate_loss() "
+            "and predict()."
+        )
+
+    def penalty(self) -> Tensor | None:
+        """The model's own regularisation term, weighted, a scalar; None where it has none."""
+        return None
+
+    # What a model uses
+
+    def concat_embed_input_fields(self, interaction: Batch) -> Tensor:
+        """The vector of each field: [B, F, D]."""
+        return self.field_embedding(interaction)
+
+    def embed_input_fields(self, interaction: Batch) -> tuple[Tensor | None, Tensor | None]:
+        """The vectors of token (sequence) fields and those of float (sequence) fields.
+
+        Each is [B, N, D] for the N fields of its kind, None where N = 0.
+        """
+        embedding = self.field_embedding
+        return embedding.sparse_rows(interaction), embedding.dense_rows(interaction)
+
+    # What follows
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The log-odds of a click: [B]."""
+        return self.head.click_logit(self.logits(batch))
+
+    def calculate_loss(self, interaction: Batch) -> Tensor | tuple[Tensor, ...]:
+        """The scalar to minimise, a mean over the batch."""
+        return self._head_loss(interaction)["loss"]
+
+    def loss_parts(self, batch: Batch) -> dict[str, Tensor]:
+        """The scalar to minimise under "loss", and the unweighted parts `Head.loss` names.
+
+        A model that computes its own loss has no named parts; a tuple it returns is added up.
+        """
+        if not self._overrides("calculate_loss"):
+            return self._head_loss(batch)
+        loss = self.calculate_loss(batch)
+        return {"loss": torch.stack(loss).sum() if isinstance(loss, tuple) else loss}
+
+    def predict(self, interaction: Batch) -> Tensor:
+        """The probability of a click: [B]."""
+        return self.head.click_probability(self.logits(interaction))
+
+    def scores(self, batch: Batch) -> Scores:
+        """Click and class probabilities from one forward pass, for evaluation."""
+        if self._overrides("predict"):
+            return Scores(click=self.predict(batch), classes=None)
+        return self.head.scores(self.logits(batch))
+
+    def _head_loss(self, batch: Batch) -> dict[str, Tensor]:
+        return self.head.loss(self.logits(batch), batch, self.penalty())
+
+    def _overrides(self, method: str) -> bool:
+        return getattr(self.__class__, method) is not getattr(ContextRecommender, method)
+
+    def _check_head(self) -> None:
+        if self.head.num_logits > 1 and not self._overrides("logits"):
+            raise ConfigError(
+                f"multi_cls={self.head.num_logits} needs a model that returns its logits, and "
+                f"{self.__class__.__name__} computes its own loss from a single one: implement "
+                "logits(batch) -> [B, self.head.num_logits] instead of calculate_loss and "
+                "predict, or leave multi_cls out."
+            )
+
+    def _name_fields(self, schema: Schema) -> None:
+        """The field lists that models written for RecBole read."""
+        self.field_names = [field.name for field in schema.fields]
+        self.num_feature_field = len(schema.fields)
+        for feature_type in FeatureType:
+            fields = schema.of_type(feature_type)
+            setattr(self, f"{feature_type.value}_field_names", [field.name for field in fields])
+            setattr(self, f"{feature_type.value}_field_dims", [field.size for field in fields])

@@ -1,0 +1,147 @@
+"""EulerNet.
+
+Zhen Tian et al., "EulerNet: Adaptive Feature Interaction Learning via Euler's Formula for CTR
+Prediction", SIGIR 2023. Each embedding becomes a complex vector μ e^{iv}. In polar form a
+product of powers Π v_f^{α_f} is a linear map of log-modulus and phase, so the orders
+α of the interactions are learned; a linear layer with relu acts on the real and imaginary parts at
+the same time. Both parts of the last layer are weighed into logits.
+
+Shapes: B batch, F fields, D embedding size, I vectors coming in, O vectors going out, K logits.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.layers import Dropout
+from recbole.model.loss import RegLoss
+from recbole.model.options import (
+    ContextOptions,
+    DropoutRate,
+    RegularisationWeight,
+    Size,
+    Sizes,
+)
+from recbole.model.types import Batch, HasSchema, ModelConfig
+
+_EPSILON = 1e-8  # keeps the logarithm of a zero modulus finite
+
+
+class EulerNetOptions(ContextOptions):
+    """The options of EulerNet."""
+
+    embedding_size: Size = Field(16, description="Width D of the embedding of each field.")
+    order_list: Sizes = Field([30], description="Vectors O that each interaction layer puts out.")
+    drop_ex: DropoutRate = Field(0.3, description="Dropout rate of log-modulus and phase.")
+    drop_im: DropoutRate = Field(0.3, description="Dropout rate of real and imaginary parts.")
+    apply_norm: bool = Field(False, description="Whether each layer ends in a LayerNorm.")
+    reg_weight: RegularisationWeight = Field(
+        1e-5, description="Weight of the sum of the L2 norms of all parameters but the embeddings."
+    )
+
+
+class EulerNet(ContextRecommender):
+    """logits = linear(real part) + linear(imaginary part) of the last interaction layer.
+
+    The penalty is reg_weight × Σ ‖parameter‖₂ over the interaction layers, μ and the last linear
+    layer, weights and biases. RecBole's counts the layer normalisations even where `apply_norm` is
+    off and they are not used, which adds a constant; here they then do not exist.
+
+    See the module's docstring for the paper.
+    """
+
+    Options = EulerNetOptions
+    options: EulerNetOptions
+    uses_first_order = False
+
+    def __init__(self, config: ModelConfig, dataset: HasSchema) -> None:
+        super().__init__(config, dataset)
+        counts = [self.num_feature_field, *self.options.order_list]
+        self.Euler_interaction_layers = nn.Sequential(
+            *(
+                EulerInteractionLayer(incoming, outgoing, self.embedding_size, self.options)
+                for incoming, outgoing in pairwise(counts)
+            )
+        )
+        self.mu = nn.Parameter(torch.ones(1, self.num_feature_field, 1))
+        self.reg = nn.Linear(counts[-1] * self.embedding_size, self.head.num_logits)
+        self.reg_loss = RegLoss()
+        self.apply(self._initialise)
+        nn.init.normal_(self.reg.weight, mean=0.0, std=0.01)
+
+    @staticmethod
+    def _initialise(module: nn.Module) -> None:
+        if isinstance(module, nn.Embedding):
+            nn.init.xavier_normal_(module.weight)
+        elif isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """The model's body: [B, K]."""
+        phase = self.concat_embed_input_fields(batch)  # [B, F, D]
+        real, imaginary = self.Euler_interaction_layers(
+            (self.mu * phase.cos(), self.mu * phase.sin())
+        )  # [B, O, D] each
+        # One linear layer reads both parts: W re + b + W im + b.
+        return self.reg((real + imaginary).flatten(1)) + self.reg.bias  # [B, O·D] -> [B, K]
+
+    def penalty(self) -> Tensor | None:
+        """The weighted norms of all parameters but the embeddings."""
+        if self.options.reg_weight == 0:
+            return None
+        parameters = [
+            *self.Euler_interaction_layers.parameters(),
+            self.mu,
+            *self.reg.parameters(),
+        ]
+        return self.options.reg_weight * self.reg_loss(parameters)
+
+
+class EulerInteractionLayer(nn.Module):
+    """I complex vectors in, O out, both as (real, imaginary): [B, I, D] each -> [B, O, D] each.
+
+    Explicit: log-modulus and phase are mixed by the learned orders α [I, O], with a bias each.
+    Implicit: relu(linear) of the real and of the imaginary part. The two are added up.
+    """
+
+    def __init__(self, incoming: int, outgoing: int, width: int, options: EulerNetOptions) -> None:
+        super().__init__()
+        self.shape = (outgoing, width)
+        # Nearly one-hot columns: each outgoing vector starts as about one incoming one.
+        orders = torch.softmax(torch.randn(incoming, outgoing) / 0.01, dim=0)
+        self.inter_orders = nn.Parameter(orders)
+        self.bias_lam = nn.Parameter(torch.randn(1, outgoing, width) * 0.01)
+        self.bias_theta = nn.Parameter(torch.randn(1, outgoing, width) * 0.01)
+        self.im = nn.Linear(incoming * width, outgoing * width)
+        nn.init.normal_(self.im.weight, mean=0.0, std=0.1)
+
+        self.drop_ex = Dropout(options.drop_ex)
+        self.drop_im = Dropout(options.drop_im)
+        self.norm_r = nn.LayerNorm(width) if options.apply_norm else nn.Identity()
+        self.norm_p = nn.LayerNorm(width) if options.apply_norm else nn.Identity()
+
+    def forward(self, parts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Apply the layer: two of [B, I, D] -> two of [B, O, D]."""
+        real, imaginary = parts
+        log_modulus = 0.5 * torch.log(real.square() + imaginary.square() + _EPSILON)  # [B, I, D]
+        phase = torch.atan2(imaginary, real)  # [B, I, D]
+        modulus = (self._mix(log_modulus) + self.bias_lam).exp()  # [B, O, D]
+        phase = self._mix(phase) + self.bias_theta  # [B, O, D]
+        return (
+            self.norm_r(self._implicit(real) + modulus * phase.cos()),
+            self.norm_p(self._implicit(imaginary) + modulus * phase.sin()),
+        )
+
+    def _mix(self, polar: Tensor) -> Tensor:
+        """Combine the vectors by the orders of interaction: [B, I, D] -> [B, O, D]."""
+        return torch.einsum("bid,io->bod", self.drop_ex(polar), self.inter_orders)
+
+    def _implicit(self, part: Tensor) -> Tensor:
+        """relu(linear(...)) of all numbers of a part: [B, I, D] -> [B, O, D]."""
+        mixed = self.im(self.drop_im(part).flatten(1))  # [B, I·D] -> [B, O·D]
+        return mixed.relu().view(-1, *self.shape)

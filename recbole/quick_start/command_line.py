@@ -1,0 +1,117 @@
+"""The command line: `python run_recbole.py` and `recbole`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from recbole.config.sources import parse_command_line
+from recbole.errors import RecBoleError
+
+_DESCRIPTION = """\
+Train a click-through-rate model on rated feedback and test it.
+
+Every option of the data, the model, training and evaluation may be given as --key=value, where
+the value is YAML. They win over configuration files, which win over the data set's settings."""
+
+_EXAMPLES = """\
+examples:
+  run_recbole.py --model=DCNV2 --dataset=ml-100k
+      binary clicks (rating >= 4) on MovieLens-100K, which is fetched if need be
+  run_recbole.py --model=DCNV2 --dataset=ml-1m --multi_cls=5 --multi_ratio=0.7
+      a 5-way rating head, trained on 0.7 CE(rating) + 0.3 BCE(click)
+  run_recbole.py -m WideDeep -d ml-100k --learning_rate=5e-3 "--mlp_hidden_size=[128,128,128]"
+      options of training and of the model
+  run_recbole.py -m DCNV2 -d ml-1m --config_files "configs/paper/ml-1m-DCNV2.yaml my.yaml"
+      options from files, the later one winning
+  run_recbole.py -m DCNV2 -d ml-1m --show_config
+      what the options are, where each comes from and what it means
+  run_recbole.py --resume=saved/DCNV2-Nov-21-2026_10-00-00-000.pth
+      go on with an interrupted run
+
+Results: saved/<Model>-<time>.pth (checkpoint) and .json (options, every epoch, test result)."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        usage="%(prog)s --model=NAME --dataset=NAME [--key=value ...]",
+    )
+    parser.add_argument("--model", "-m", metavar="NAME", help="the model, such as DCNV2")
+    parser.add_argument("--dataset", "-d", metavar="NAME", help="the data set, a folder's name")
+    parser.add_argument(
+        "--config_files", metavar="FILE", nargs="+", default=[], help="YAML files of options"
+    )
+    parser.add_argument(
+        "--show_config", action="store_true", help="print the effective options and stop"
+    )
+    parser.add_argument("--resume", metavar="PTH", help="go on with an interrupted run")
+    parser.add_argument("--nproc", type=int, default=1, help="processes on this machine")
+    parser.add_argument("--ip", default="localhost", help="address of the first machine")
+    parser.add_argument("--port", default="5678", help="port on the first machine")
+    parser.add_argument("--world_size", type=int, default=-1, help="processes on all machines")
+    parser.add_argument(
+        "--group_offset", type=int, default=0, help="rank of this machine's first process"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0, 1 diverged, 2 bad input, 130/143 interrupted."""
+    try:
+        _main(sys.argv[1:] if arguments is None else arguments)
+    except RecBoleError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _main(arguments: Sequence[str]) -> None:
+    flags, rest = _parser().parse_known_args(arguments)
+    options = parse_command_line(rest)
+    files = [path for given in flags.config_files for path in given.split()]
+
+    # torch takes seconds to import, which neither --help nor a mistyped command should cost.
+    from recbole.config import Config
+    from recbole.quick_start import quick_start
+    from recbole.quick_start.show_config import show_config
+
+    if flags.show_config:
+        show_config(Config(flags.model, flags.dataset, files, command_line=options))
+        return
+    if flags.resume is not None:
+        _print_result(quick_start.resume(flags.resume, **options))
+        return
+    result = quick_start.run(
+        flags.model,
+        flags.dataset,
+        files,
+        nproc=flags.nproc,
+        world_size=flags.world_size,
+        ip=flags.ip,
+        port=flags.port,
+        group_offset=flags.group_offset,
+        command_line=options,
+    )
+    _print_result(result)
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    for name, value in result["test_result"].items():
+        print(f"test {name}: {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""A run in five steps: options, data, model, training, evaluation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from recbole.config import Config
+from recbole.config.environment import select_device
+from recbole.data import Dataset, Loader, create_dataset, data_preparation
+from recbole.errors import CheckpointError, ConfigError
+from recbole.model.abstract_recommender import ContextRecommender
+from recbole.trainer import Trainer, checkpoint
+from recbole.trainer.record import describe_device
+from recbole.utils import get_trainer, init_logger, init_seed
+
+logger = logging.getLogger(__name__)
+
+Result = dict[str, Any]
+
+
+def run(
+    model: str | type | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str | Path] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    saved: bool = True,
+    nproc: int = 1,
+    world_size: int = -1,
+    ip: str = "localhost",  # noqa: ARG001 - RecBole's signature
+    port: str = "5678",  # noqa: ARG001
+    group_offset: int = 0,  # noqa: ARG001
+    *,
+    command_line: Mapping[str, Any] | None = None,
+) -> Result:
+    """RecBole's entry point for one process or several; so far it is one.
+
+    Raises:
+        ConfigError: several processes are asked for, or see `run_recbole`.
+    """
+    if nproc != 1 or world_size not in (-1, 1):
+        raise ConfigError(
+            f"Options 'nproc' and 'world_size': a run is one process so far, got nproc={nproc},"
+            f" world_size={world_size}; leave them out"
+        )
+    return run_recbole(
+        model, dataset, config_file_list, config_dict, saved, command_line=command_line
+    )
+
+
+def run_recbole(
+    model: str | type | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str | Path] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    saved: bool = True,
+    *,
+    command_line: Mapping[str, Any] | None = None,
+) -> Result:
+    """Train a model on a data set and test it.
+
+    >>> run_recbole(model="DCNV2", dataset="ml-100k", config_dict={"multi_cls": 5})
+
+    Args:
+        model: a model's name, or a class of your own.
+        dataset: the data set's name, that of its folder below `data_path`.
+        config_file_list: YAML files of options.
+        config_dict: options.
+        saved: keep the best weights on disk and test with them; else test with the last.
+        command_line: options that win over all others.
+
+    Returns:
+        RecBole's dictionary: `best_valid_score`, `valid_score_bigger`, `best_valid_result` and
+        `test_result` (metric in lower case -> number).
+
+    Raises:
+        RecBoleError: an option, the data or the training is at fault; the message says how.
+    """
+    config = Config(model, dataset, config_file_list, config_dict, command_line)
+    _begin(config)
+    data, trainer = _prepare(config)
+    return _train_and_test(config, data, trainer, saved)
+
+
+def resume(model_file: str | Path, model_class: type | None = None, **overrides: Any) -> Result:
+    """Go on with an interrupted run; it ends as it would have without the interruption.
+
+    Args:
+        model_file: the checkpoint of the run.
+        model_class: the class of a model of your own.
+        overrides: options that do not change what is computed, such as `show_progress=False`.
+
+    Raises:
+        CheckpointError: the checkpoint is unusable, or the data has changed since.
+        ConfigError: an option would change what is computed.
+    """
+    _refuse_other_results(overrides)
+    config = checkpoint.load(model_file, model_class, **overrides).config
+    _begin(config)
+    data, trainer = _prepare(config)
+    _refuse_other_data(model_file, data.dataset)
+    trainer.resume_checkpoint(model_file)
+    return _train_and_test(config, data, trainer, saved=True)
+
+
+def load_data_and_model(
+    model_file: str | Path, model_class: type | None = None
+) -> tuple[Config, ContextRecommender, Dataset, Loader, Loader, Loader]:
+    """A saved model, ready to predict, and the data of its run.
+
+    Returns:
+        config, model (best weights, evaluation mode), dataset, train, valid and test data.
+
+    Raises:
+        CheckpointError: the checkpoint is unusable, or the data has changed since.
+    """
+    saved = checkpoint.load(model_file, model_class)
+    config = saved.config
+    init_seed(config.environment.seed, config.environment.reproducibility)
+    dataset = create_dataset(config)
+    train_data, valid_data, test_data = data_preparation(config, dataset)
+    _refuse_other_data(model_file, dataset)
+    return config, saved.build_model(), dataset, train_data, valid_data, test_data
+
+
+def objective_function(
+    config_dict: Mapping[str, Any] | None = None,
+    config_file_list: Sequence[str | Path] | None = None,
+    saved: bool = True,
+) -> Result:
+    """One trial of a search: RecBole's dictionary with the model's name."""
+    config = Config(config_file_list=config_file_list, config_dict=config_dict)
+    _begin(config)
+    data, trainer = _prepare(config)
+    return {"model": config.model, **_train_and_test(config, data, trainer, saved)}
+
+
+class _Data(NamedTuple):
+    dataset: Dataset
+    train: Loader
+    valid: Loader
+    test: Loader
+
+
+def _begin(config: Config) -> None:
+    init_seed(config.environment.seed, config.environment.reproducibility)
+    log_file = init_logger(config)
+    for note in config.notes:
+        logger.warning(note)
+    device, how = select_device(config.environment)
+    reason = ": no CUDA device was found" if how == "fallback" else ""
+    logger.info("Device: %s%s", describe_device(device), reason)
+    logger.info("Log file: %s", log_file)
+
+
+def _prepare(config: Config) -> tuple[_Data, Trainer]:
+    dataset = create_dataset(config)
+    logger.info("%s", dataset)
+    train_data, valid_data, test_data = data_preparation(config, dataset)
+
+    init_seed(config.environment.seed, config.environment.reproducibility)
+    model = config.model_class(config, train_data.dataset).to(config.device)
+    logger.info("%s", model)
+    trainer = get_trainer(config["MODEL_TYPE"], config.model)(config, model)
+    return _Data(dataset, train_data, valid_data, test_data), trainer
+
+
+def _train_and_test(config: Config, data: _Data, trainer: Trainer, saved: bool) -> Result:
+    best_valid_score, best_valid_result = trainer.fit(data.train, data.valid, saved=saved)
+    test_result = trainer.evaluate(data.test, load_best_model=saved)
+    logger.info("best valid : %s", best_valid_result)
+    logger.info("test result: %s", test_result)
+    if saved:
+        trainer.record.test_result = test_result
+        trainer.record.status = "finished"
+        trainer.record.write(trainer.files.record)
+        logger.info("Checkpoint: %s", trainer.files.checkpoint)
+        logger.info("Results:    %s", trainer.files.record)
+    return {
+        "best_valid_score": best_valid_score,
+        "valid_score_bigger": config.evaluation.bigger_is_better,
+        "best_valid_result": best_valid_result,
+        "test_result": test_result,
+    }
+
+
+_RESUMABLE = ("state", "show_progress", "log_tensorboard", "data_path", "use_gpu", "gpu_id")
+
+
+def _refuse_other_results(overrides: Mapping[str, Any]) -> None:
+    for option in overrides:
+        if option not in _RESUMABLE:
+            raise ConfigError(
+                f"Option '{option}' can't be changed while resuming: a resumed run ends as the"
+                f" uninterrupted one would. Free to change: {', '.join(_RESUMABLE)}"
+            )
+
+
+def _refuse_other_data(model_file: str | Path, dataset: Dataset) -> None:
+    trained_on: dict[str, str] = checkpoint.read(model_file)["fingerprint"]
+    found = dict(dataset.fingerprint)
+    if trained_on != found:
+        changed = sorted(
+            name for name in trained_on.keys() | found if trained_on.get(name) != found.get(name)
+        )
+        raise CheckpointError(
+            f"Checkpoint {model_file}: the data has changed since training: {', '.join(changed)}"
+        )

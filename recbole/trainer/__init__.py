@@ -1,0 +1,5 @@
+"""The loop, optimisers, early stopping, checkpoints."""
+
+from recbole.trainer.trainer import Trainer
+
+__all__ = ["Trainer"]

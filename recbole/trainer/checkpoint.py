@@ -1,0 +1,162 @@
+"""Checkpoints: tensors and plain data in one file, enough to use the model without its data.
+
+`torch.load(path, weights_only=True)` reads them. A file is written beside its place and moved
+there in one step, so that a reader never meets half a checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recbole.config import Config
+from recbole.data import Dataset, Encoder, Interaction, Schema
+from recbole.errors import CheckpointError
+from recbole.model.abstract_recommender import ContextRecommender
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A saved model with all that it takes to run it.
+
+    Attributes:
+        config: the options of its run.
+        schema: the fields it reads and what it predicts.
+        encoder: turns raw rows into ids and numbers as in training.
+        user_features, item_features: one row per id, row 0 for an unknown one.
+        weights: the best epoch's weights (`state_dict`).
+        best_epoch: that epoch, or None where training was cut before its first validation.
+        fingerprint: SHA-256 of each data file it was trained on.
+        resume: the state to go on training from; None once training has finished.
+    """
+
+    path: Path
+    config: Config
+    schema: Schema
+    encoder: Encoder
+    user_features: Interaction | None
+    item_features: Interaction | None
+    weights: dict[str, torch.Tensor]
+    best_epoch: int | None
+    fingerprint: dict[str, str]
+    resume: dict[str, Any] | None
+
+    def build_model(self) -> ContextRecommender:
+        """The model with its best weights, in evaluation mode, on the run's device."""
+        model = self.config.model_class(self.config, self.schema).to(self.config.device)
+        model.load_state_dict(self.weights)
+        return model.eval()
+
+
+def contents(
+    config: Config,
+    dataset: Dataset,
+    weights: Mapping[str, torch.Tensor],
+    best_epoch: int | None,
+    record: Mapping[str, Any],
+    resume: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What a checkpoint file holds: tensors, numbers, strings, lists, dictionaries and None."""
+    return {
+        "format": FORMAT,
+        "model": config.model,
+        "dataset": config.dataset,
+        "config": config.values(),
+        "schema": dataset.schema.to_dict(),
+        "encoder": dataset.encoder.to_dict(),
+        "user_features": _columns(dataset.user_feat),
+        "item_features": _columns(dataset.item_feat),
+        "fingerprint": dict(dataset.fingerprint),
+        "best_epoch": best_epoch,
+        "state_dict": dict(weights),
+        "record": dict(record),
+        "resume": dict(resume) if resume is not None else None,
+    }
+
+
+def write(path: Path, payload: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically: the old file stands until the new one is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(dict(payload), file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The raw contents of a checkpoint file, on the CPU.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a checkpoint of this project.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"Checkpoint {path} does not exist{_others(path)}")
+    try:
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"Checkpoint {path} is damaged or of another program: {reason}"
+        ) from None
+    if not isinstance(payload, dict) or payload.get("format") != FORMAT:
+        found = payload.get("format") if isinstance(payload, dict) else None
+        raise CheckpointError(
+            f"Checkpoint {path}: expected format {FORMAT} of this project, got {found!r}"
+        )
+    return payload
+
+
+def load(path: str | Path, model_class: type | None = None, **overrides: Any) -> Checkpoint:
+    """Read a checkpoint; `overrides` replace options of its run, such as `use_gpu=False`.
+
+    Args:
+        path: the `.pth` file.
+        model_class: the class of a model of your own, which no name leads to.
+
+    Raises:
+        CheckpointError: see `read`.
+    """
+    payload = read(path)
+    model = model_class or payload["model"]
+    config = Config.from_values(
+        model, payload["dataset"], payload["config"], f"checkpoint {path}", **overrides
+    )
+    return Checkpoint(
+        path=Path(path),
+        config=config,
+        schema=Schema.from_dict(payload["schema"]),
+        encoder=Encoder.from_dict(payload["encoder"]),
+        user_features=_interaction(payload["user_features"]),
+        item_features=_interaction(payload["item_features"]),
+        weights=payload["state_dict"],
+        best_epoch=payload["best_epoch"],
+        fingerprint=payload["fingerprint"],
+        resume=payload["resume"],
+    )
+
+
+def _columns(features: Interaction | None) -> dict[str, torch.Tensor] | None:
+    return dict(features.interaction) if features is not None else None
+
+
+def _interaction(columns: Mapping[str, torch.Tensor] | None) -> Interaction | None:
+    return Interaction(dict(columns)) if columns is not None else None
+
+
+def _others(path: Path) -> str:
+    found = sorted(p.name for p in path.parent.glob("*.pth")) if path.parent.is_dir() else []
+    return f"; {path.parent}/ holds {', '.join(found[-5:])}" if found else ""

@@ -1,0 +1,56 @@
+"""Options of training: epochs, optimiser, early stopping, mixed precision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from recbole.config.options import Options
+from recbole.errors import did_you_mean
+
+Learner = Literal["adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"]
+_LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
+
+
+class ClipGradNorm(Options):
+    """Arguments of `torch.nn.utils.clip_grad_norm_`."""
+
+    max_norm: float = Field(gt=0, description="largest norm of all gradients together")
+    norm_type: float = Field(2.0, gt=0, description="order of the norm")
+
+
+class TrainingOptions(Options):
+    """How a model is fitted. RecBole's names and defaults."""
+
+    epochs: int = Field(300, ge=0, description="most passes over the training part")
+    learner: Learner = Field("adam", description=f"optimiser: {', '.join(_LEARNERS)}")
+    learning_rate: float = Field(1e-3, gt=0, description="learning rate of the optimiser")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty (AdamW: decoupled decay)")
+    eval_step: int = Field(1, ge=0, description="epochs between validations; 0 = none")
+    stopping_step: int = Field(10, ge=0, description="worse validations borne before stopping")
+    clip_grad_norm: ClipGradNorm | None = Field(
+        None, description="gradient clipping, such as {max_norm: 5, norm_type: 2}"
+    )
+    enable_amp: bool = Field(False, description="mixed precision: bf16 on CPU, fp16 on CUDA")
+    enable_scaler: bool = Field(False, description="scale the loss under fp16 mixed precision")
+    loss_decimal_place: int = Field(4, ge=0, le=15, description="decimals of a logged loss")
+
+    @field_validator("learner", mode="before")
+    @classmethod
+    def _known_learner(cls, learner: object) -> object:
+        if not isinstance(learner, str) or learner.lower() not in _LEARNERS:
+            hint = did_you_mean(str(learner), _LEARNERS)
+            raise ValueError(f"expected one of {', '.join(_LEARNERS)}.{hint}")
+        return learner.lower()
+
+    @model_validator(mode="after")
+    def _sparse_gradients(self) -> TrainingOptions:
+        if self.learner == "sparse_adam":
+            for option in ("weight_decay", "clip_grad_norm"):
+                if getattr(self, option):
+                    raise ValueError(
+                        f"Options 'learner' and '{option}' are at odds: sparse_adam updates only"
+                        f" the rows of a batch, so '{option}' must be left out"
+                    )
+        return self

@@ -1,0 +1,281 @@
+"""The training loop: train an epoch, validate, keep the best, stop early."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recbole.config import Config
+from recbole.data import Interaction, Loader
+from recbole.errors import CheckpointError, TrainingDivergedError
+from recbole.evaluator import Evaluator, collect
+from recbole.model.abstract_recommender import ContextRecommender
+from recbole.trainer import checkpoint, state
+from recbole.trainer.divergence import likely_cause
+from recbole.trainer.early_stopping import EarlyStopping
+from recbole.trainer.files import RunFiles
+from recbole.trainer.interruption import Interruption, TrainingInterrupted, interruptible
+from recbole.trainer.losses import EpochLosses
+from recbole.trainer.optimizer import build_optimizers
+from recbole.trainer.progress import epoch_bar
+from recbole.trainer.record import EpochRecord, RunRecord
+from recbole.trainer.scalars import Scalars
+
+logger = logging.getLogger(__name__)
+
+Callback = Callable[[int, float], None]
+
+
+class Trainer:
+    """Fits a model and evaluates it.
+
+    >>> trainer = Trainer(config, model)
+    >>> best_valid_score, best_valid_result = trainer.fit(train_data, valid_data)
+    >>> test_result = trainer.evaluate(test_data)
+
+    Args:
+        config: the options of the run.
+        model: a context-aware model on the run's device.
+    """
+
+    def __init__(self, config: Config, model: ContextRecommender) -> None:
+        self.config = config
+        self.model = model
+        self.options = config.training
+        self.device = config.device
+        self.files = RunFiles.new(config.environment.checkpoint_dir, config.run_name)
+        self.record = RunRecord.of(config, model, self.device)
+        self.optimizers = build_optimizers(model, self.options)
+        self.evaluator = Evaluator(config.evaluation, rating_head=model.head.num_logits > 1)
+        self.stopping = EarlyStopping(
+            self.options.stopping_step, config.evaluation.bigger_is_better
+        )
+        self.losses = EpochLosses(self.device)
+        self.epoch = 0  # the one being trained, or to be trained next
+        self.finished = False
+
+        on_cuda = self.device.type == "cuda"
+        self.amp_type = torch.float16 if on_cuda else torch.bfloat16
+        scales = self.options.enable_amp and self.options.enable_scaler and on_cuda
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scales)
+
+    @property
+    def saved_model_file(self) -> Path:
+        """Where the checkpoint is, or will be."""
+        return self.files.checkpoint
+
+    def fit(
+        self,
+        train_data: Loader,
+        valid_data: Loader | None = None,
+        verbose: bool = True,
+        saved: bool = True,
+        show_progress: bool | None = None,
+        callback_fn: Callback | None = None,
+    ) -> tuple[float | None, dict[str, float] | None]:
+        """Train until validation stops improving, or to the last epoch.
+
+        Args:
+            train_data: the training part.
+            valid_data: the validation part; without it the last weights count as the best.
+            verbose: log a line for each epoch.
+            saved: write the checkpoint and the record of the run.
+            show_progress: draw bars in a terminal; None asks the option of that name.
+            callback_fn: called with (epoch, validation score) after each validation.
+
+        Returns:
+            The best value of `valid_metric`, and all metrics of that validation.
+
+        Raises:
+            TrainingDivergedError: the loss became NaN or infinite.
+            TrainingInterrupted: Ctrl-C or SIGTERM came; the state is saved.
+        """
+        environment = self.config.environment
+        show = environment.show_progress if show_progress is None else show_progress
+        log = logger.info if verbose else logger.debug
+        self.record.data = train_data.dataset.statistics
+        scalars = Scalars(self.files.tensorboard, environment.log_tensorboard and saved)
+        with interruptible() as interruption, scalars:
+            try:
+                while not self._done:
+                    epoch = self._train_epoch(train_data, show, interruption)
+                    improved = self._validate(epoch, valid_data, callback_fn)
+                    self._describe(epoch, log)
+                    scalars.write(epoch)
+                    if saved:
+                        self._save(train_data, improved)
+                    self._heed(interruption)
+            except TrainingInterrupted as interrupted:
+                if saved:
+                    self.record.status = "interrupted"
+                    self._save(train_data, improved=True)
+                    interrupted.checkpoint = self.files.checkpoint
+                raise
+        if saved and not self.finished:
+            self._finish(train_data)
+        return self.record.best_valid_score, self.record.best_valid_result
+
+    @property
+    def _done(self) -> bool:
+        return self.finished or self.epoch >= self.options.epochs or self.stopping.should_stop
+
+    def _train_epoch(
+        self, train_data: Loader, show: bool, interruption: Interruption
+    ) -> EpochRecord:
+        """Train `self.epoch`, from the step after those that `self.losses` already holds."""
+        start, done = time.perf_counter(), len(self.losses.steps)
+        self.model.train()
+        train_data.epoch = self.epoch
+        bar = epoch_bar(
+            f"epoch {self.epoch}", train_data.num_rows, done * train_data.batch_size, show
+        )
+        with bar as advance:
+            for batch in train_data.batches(skip=done):
+                if self.losses.add(self._step(batch)):
+                    self._check_finite(train_data)
+                advance(len(batch), self.losses.latest)
+                self._heed(interruption)
+        means = self.losses.means()
+        self._check_finite(train_data)
+        epoch = EpochRecord(
+            epoch=self.epoch,
+            train_loss=means.pop("loss"),
+            loss_parts=means,
+            train_seconds=round(time.perf_counter() - start, 3),
+        )
+        self.record.epochs.append(epoch)
+        self.losses = EpochLosses(self.device)
+        self.epoch += 1
+        return epoch
+
+    def _step(self, batch: Interaction) -> dict[str, Tensor]:
+        """Take one optimiser step; return the loss and its parts (scalars)."""
+        self.optimizers.zero_grad()
+        with torch.autocast(self.device.type, self.amp_type, enabled=self.options.enable_amp):
+            parts = self.model.loss_parts(batch)
+        self.scaler.scale(parts["loss"]).backward()
+        if self.options.clip_grad_norm is not None:
+            self.optimizers.unscale(self.scaler)
+            clip: dict[str, float] = self.options.clip_grad_norm.model_dump()
+            nn.utils.clip_grad_norm_(self.model.parameters(), **clip)
+        self.optimizers.step(self.scaler)
+        return parts
+
+    def _validate(
+        self, epoch: EpochRecord, valid_data: Loader | None, callback_fn: Callback | None
+    ) -> bool:
+        """Validate where it is due; return whether this epoch's weights are the ones to keep."""
+        if valid_data is None or self.options.eval_step == 0:
+            self.record.best_epoch = self.stopping.best_epoch = epoch.epoch
+            return True
+        if self.epoch % self.options.eval_step:
+            return False
+        start = time.perf_counter()
+        epoch.valid_result = self.evaluate(valid_data, load_best_model=False)
+        epoch.valid_seconds = round(time.perf_counter() - start, 3)
+        score = epoch.valid_result[self.config.evaluation.valid_key]
+        improved = self.stopping.update(score, epoch.epoch)
+        if improved:
+            self.record.best_epoch = epoch.epoch
+            self.record.best_valid_score = score
+            self.record.best_valid_result = epoch.valid_result
+        if callback_fn is not None:
+            callback_fn(epoch.epoch, score)
+        return improved
+
+    def evaluate(
+        self,
+        eval_data: Loader,
+        load_best_model: bool = True,
+        model_file: str | Path | None = None,
+        show_progress: bool | None = None,  # noqa: ARG002 - RecBole's signature
+    ) -> dict[str, float]:
+        """The metrics of a part by lower-case name, rounded to `metric_decimal_place`.
+
+        Args:
+            eval_data: the part to evaluate on.
+            load_best_model: first load the weights in `model_file`.
+            model_file: a checkpoint; None means this run's.
+            show_progress: taken for RecBole's sake; evaluation is over before a bar is of use.
+
+        Raises:
+            CheckpointError: there is no such checkpoint.
+        """
+        if load_best_model:
+            payload = checkpoint.read(model_file or self.files.checkpoint)
+            self.model.load_state_dict(payload["state_dict"])
+        return self.evaluator.evaluate(collect(self.model, eval_data))
+
+    def resume_checkpoint(self, resume_file: str | Path) -> None:
+        """Take up a run where its checkpoint left it. Call before `fit`.
+
+        A run that had finished training stays finished: `fit` then returns its best validation.
+
+        Raises:
+            CheckpointError: the checkpoint is missing, damaged or of another model.
+        """
+        payload = checkpoint.read(resume_file)
+        if payload["model"] != self.config.model:
+            raise CheckpointError(
+                f"Checkpoint {resume_file}: expected a {self.config.model}, got {payload['model']}"
+            )
+        self.files = RunFiles(Path(resume_file))
+        self.record = RunRecord.from_dict(payload["record"])
+        self.finished = payload["resume"] is None
+        if not self.finished:
+            state.restore(self, payload["resume"])
+
+    def _save(self, train_data: Loader, improved: bool) -> None:
+        """Write the record of the run and, where the weights to keep are new, the checkpoint."""
+        self.record.write(self.files.record)
+        if improved:
+            self._write_checkpoint(train_data, state.capture(self))
+
+    def _finish(self, train_data: Loader) -> None:
+        """Drop the training state from the checkpoint: there is nothing left to resume."""
+        self.finished = True
+        self.record.status = "trained"
+        self._write_checkpoint(train_data, resume=None)
+        self.record.write(self.files.record)
+
+    def _write_checkpoint(self, train_data: Loader, resume: dict[str, Any] | None) -> None:
+        """Write the best epoch's weights: the model's own, or those already on disk."""
+        best = self.stopping.best_epoch
+        own = best is None or (best == self.epoch - 1 and not self.losses.steps)
+        weights = (
+            self.model.state_dict() if own else checkpoint.read(self.files.checkpoint)["state_dict"]
+        )
+        payload = checkpoint.contents(
+            self.config, train_data.dataset, weights, best, self.record.to_dict(), resume
+        )
+        checkpoint.write(self.files.checkpoint, payload)
+
+    def _heed(self, interruption: Interruption) -> None:
+        if interruption.signal is not None:
+            self.losses.read()
+            raise TrainingInterrupted(interruption.signal)
+
+    def _check_finite(self, train_data: Loader) -> None:
+        bad = self.losses.first_bad_step()
+        if bad is not None:
+            step, part = bad
+            raise TrainingDivergedError(
+                f"The training loss became NaN or infinite in epoch {self.epoch}, step {step}"
+                f" (part: {part}). Likely cause: {likely_cause(self.config, train_data)}."
+            )
+
+    def _describe(self, epoch: EpochRecord, log: Callable[[str], None]) -> None:
+        """Log an epoch as RecBole's users know it."""
+        places = self.options.loss_decimal_place
+        parts = {"train loss": epoch.train_loss, **epoch.loss_parts}
+        losses = ", ".join(f"{name}: {value:.{places}f}" for name, value in parts.items())
+        log(f"epoch {epoch.epoch} training [time: {epoch.train_seconds:.2f}s, {losses}]")
+        if epoch.valid_result is not None:
+            metrics = "    ".join(f"{name} : {value}" for name, value in epoch.valid_result.items())
+            log(f"epoch {epoch.epoch} valid [time: {epoch.valid_seconds:.2f}s]: {metrics}")

@@ -1,0 +1,8 @@
+"""Train a model and test it: `python run_recbole.py --model=DCNV2 --dataset=ml-100k`."""
+
+import sys
+
+from recbole.quick_start.command_line import main
+
+if __name__ == "__main__":
+    sys.exit(main())

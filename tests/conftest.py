@@ -1,0 +1,78 @@
+"""What all tests share: one thread (so that numbers repeat), and a small generated data set."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+def write_toy_dataset(folder: Path, name: str = "toy", users: int = 40, items: int = 50) -> Path:
+    """Atomic files with ratings 1..5 that follow from hidden factors; returns `folder/name`."""
+    random = np.random.default_rng(0)
+    taste, appeal = random.normal(size=(users, 3)), random.normal(size=(items, 3))
+    rows = [(u, i) for u in range(users) for i in range(items) if random.random() < 0.4]
+    path = folder / name
+    path.mkdir(parents=True)
+    with (path / f"{name}.inter").open("w") as file:
+        file.write("user_id:token\titem_id:token\trating:float\ttimestamp:float\n")
+        for time, (u, i) in enumerate(rows):
+            score = 3.2 + taste[u] @ appeal[i] + 0.3 * random.normal()
+            file.write(f"u{u}\ti{i}\t{min(5, max(1, round(score)))}\t{1000 + time}\n")
+    with (path / f"{name}.user").open("w") as file:
+        file.write("user_id:token\tage:token\theight:float\n")
+        for u in range(users):
+            file.write(f"u{u}\t{18 + u % 7}\t{150 + u}\n")
+    with (path / f"{name}.item").open("w") as file:
+        file.write("item_id:token\tyear:token\tgenre:token_seq\n")
+        for i in range(items):
+            genres = " ".join(f"g{g}" for g in sorted({i % 5, i % 3, i % 2}))
+            file.write(f"i{i}\t{1990 + i % 9}\t{genres}\n")
+    return path
+
+
+TOY_OPTIONS = {
+    "threshold": {"rating": 4},
+    "load_col": None,
+    "epochs": 3,
+    "train_batch_size": 128,
+    "embedding_size": 4,
+    "log_tensorboard": False,
+    "show_progress": False,
+    "use_gpu": False,
+}
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A working directory with `dataset/toy`; returns the options that fit it."""
+    write_toy_dataset(tmp_path / "dataset")
+    monkeypatch.chdir(tmp_path)
+    return dict(TOY_OPTIONS)
+
+
+def write_movielens_like(folder: Path, name: str = "ml-100k") -> Path:
+    """A small generated data set with the columns of MovieLens-100K."""
+    random = np.random.default_rng(1)
+    users, items = 60, 50
+    taste, appeal = random.normal(size=(users, 3)), random.normal(size=(items, 3))
+    path = folder / name
+    path.mkdir(parents=True)
+    with (path / f"{name}.inter").open("w") as file:
+        file.write("user_id:token\titem_id:token\trating:float\ttimestamp:float\n")
+        for u in range(users):
+            for i in range(items):
+                if random.random() < 0.5:
+                    rating = min(5, max(1, round(3.4 + taste[u] @ appeal[i])))
+                    file.write(f"{u + 1}\t{i + 1}\t{rating}\t{880000000 + u * i}\n")
+    with (path / f"{name}.user").open("w") as file:
+        file.write("user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n")
+        for u in range(users):
+            file.write(f"{u + 1}\t{20 + u % 9}\t{'MF'[u % 2]}\tjob{u % 4}\t{10000 + u}\n")
+    with (path / f"{name}.item").open("w") as file:
+        file.write("item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n")
+        for i in range(items):
+            file.write(f"{i + 1}\tMovie {i}\t{1990 + i % 8}\tDrama Genre{i % 3}\n")
+    return path
