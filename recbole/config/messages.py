@@ -27,19 +27,35 @@ def describe_unknown(
 
 def describe_errors(error: ValidationError, sources: Mapping[str, str]) -> list[str]:
     """One line for each value that a group of options refused."""
+    expected: dict[str, list[str]] = {}
+    got: dict[str, str] = {}
     lines = []
     for detail in error.errors(include_url=False):
-        reason = _plain(detail["msg"])
-        if not detail["loc"]:
-            lines.append(reason)
+        if not detail["loc"]:  # options that contradict each other; the message names them
+            lines.append(_plain(detail["msg"]))
             continue
-        name = str(detail["loc"][0])
-        inner = "".join(f"[{part}]" for part in detail["loc"][1:] if not _is_branch(part))
-        source = sources.get(name, "default")
+        name, *inner = detail["loc"]
+        path = f"{name}{''.join(f'[{part}]' for part in inner if not _is_branch(part))}"
+        origin = f"Option '{path}' ({sources.get(str(name), 'default')})"
         if detail["type"] == "extra_forbidden":
-            reason = "no such key"
-        lines.append(f"Option '{name}{inner}' ({source}): {reason}, got {detail['input']!r}")
+            lines.append(f"{origin}: there is no such key")
+        elif detail["type"] == "missing":
+            lines.append(f"{origin}: this key is required")
+        else:
+            expected.setdefault(origin, []).append(_plain(detail["msg"]))
+            got[origin] = repr(detail["input"])
+    for origin, reasons in expected.items():  # several where an option may have several types
+        either = " or ".join(dict.fromkeys(reason.removeprefix("expected ") for reason in reasons))
+        lines.append(f"{origin}: expected {_got(either, got[origin])}")
     return lines
+
+
+def _got(expected: str, got: str) -> str:
+    """Add the value that came, before a hint of what was meant, unless it is named already."""
+    if " got " in expected:
+        return expected
+    reason, dot, hint = expected.partition(". Did you mean")
+    return f"{reason}, got {got}{dot}{hint}"
 
 
 def _is_branch(part: str | int) -> bool:
@@ -50,10 +66,22 @@ def _is_branch(part: str | int) -> bool:
 
 
 def _plain(message: str) -> str:
+    """Pydantic's words in plain ones."""
     message = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    message = message.replace("a valid integer", "a whole number")
-    message = message.replace("a valid boolean", "True or False")
-    message = message.replace("a valid number", "a number")
-    message = message.replace("a valid string", "a string").replace("a valid list", "a list")
-    message = message.replace("a valid dictionary", "a dictionary {key: value}")
+    for technical, plain in _WORDS.items():
+        message = message.replace(technical, plain)
     return message if message.startswith(("expected", "Options ")) else f"expected {message}"
+
+
+_WORDS = {
+    "a valid integer": "a whole number",
+    "a valid boolean": "True or False",
+    "a valid number": "a number",
+    "a valid string": "a string",
+    "a valid list": "a list",
+    "a valid dictionary": "a dictionary {key: value}",
+    "greater than or equal to": "a value of at least",
+    "less than or equal to": "a value of at most",
+    "greater than": "a value above",
+    "less than": "a value below",
+}

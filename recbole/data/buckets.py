@@ -82,7 +82,9 @@ Buckets: TypeAlias = EqualDistance | Logarithm
 def logarithm_level(values: Numbers) -> Numbers:
     """floor(ln(x)² + 1) for x above 2, x itself below."""
     above = values > 2
-    level = np.floor(np.log(values * above + _EPSILON, where=above, out=np.zeros_like(values)) ** 2 + 1)
+    level = np.floor(
+        np.log(values * above + _EPSILON, where=above, out=np.zeros_like(values)) ** 2 + 1
+    )
     return np.where(above, level, values)
 
 

@@ -219,9 +219,7 @@ def from_dictionary(encoded: Any) -> TokenColumn:
 
 def concatenate(tables: Sequence[Table]) -> Table:
     """The rows of several tables with the same columns, one table after the other."""
-    columns = {
-        name: _concatenate([table[name] for table in tables]) for name in tables[0].columns
-    }
+    columns = {name: _concatenate([table[name] for table in tables]) for name in tables[0].columns}
     files = [np.full(len(table), number, np.int8) for number, table in enumerate(tables)]
     paths = tuple(path for table in tables for path in table.paths)
     return Table(columns, paths, np.concatenate([t.rows for t in tables]), np.concatenate(files))

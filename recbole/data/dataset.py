@@ -6,8 +6,7 @@ N interactions, U users and I items with their padding row 0.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recbole.data.encoded import Encoded
 from recbole.data.encoding import Encoder
 from recbole.data.evaluation_options import PARTS
 from recbole.data.interaction import Interaction
@@ -22,28 +22,6 @@ from recbole.data.options import DataOptions
 from recbole.data.schema import FeatureSource, FeatureType, Schema
 from recbole.data.split import split_rows
 from recbole.errors import DataError, did_you_mean
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What preparation yields and a `Dataset` is made of.
-
-    Attributes:
-        interactions: one row per interaction: ids, features of the interaction itself, the label
-            and the rating as far as there are any, and the time. Integers are int32.
-        users: one row per user id with that of padding; None without a .user file.
-        items: one row per item id with that of padding; None without an .item file.
-        times: float64 [N], the time of each interaction as in the file, or None.
-        part_sizes: rows of each benchmark file, or None.
-        fingerprint: the SHA-256 of each file read, by file name.
-    """
-
-    interactions: Interaction
-    users: Interaction | None
-    items: Interaction | None
-    times: NDArray[np.float64] | None
-    part_sizes: tuple[int, ...] | None
-    fingerprint: Mapping[str, str]
 
 
 class Dataset:
@@ -62,7 +40,12 @@ class Dataset:
     """
 
     def __init__(
-        self, name: str, schema: Schema, encoder: Encoder, encoded: Encoded, options: DataOptions,
+        self,
+        name: str,
+        schema: Schema,
+        encoder: Encoder,
+        encoded: Encoded,
+        options: DataOptions,
         seed: int,
     ) -> None:
         self.dataset_name = name
@@ -73,11 +56,9 @@ class Dataset:
         self.user_feat = encoded.users
         self.item_feat = encoded.items
         self.fingerprint = dict(encoded.fingerprint)
-        self._times = encoded.times
-        self._part_sizes = encoded.part_sizes
+        self._encoded = encoded
         self._seed = seed
         self._rows: tuple[Tensor, ...] | None = None
-        self._on_device: dict[str, tuple[Interaction, Interaction]] = {}
 
     # --- names and types -----------------------------------------------------------------------
 
@@ -137,7 +118,8 @@ class Dataset:
         types = self.field2type
         if field not in types:
             raise DataError(
-                f"unknown field '{field}'; there are {', '.join(types)}.{did_you_mean(field, types)}"
+                f"unknown field '{field}'; there are {', '.join(types)}"
+                f".{did_you_mean(field, types)}"
             )
         return next((known.size for known in self.schema.fields if known.name == field), 1)
 
@@ -166,7 +148,7 @@ class Dataset:
         """
         tokens = np.array(self.encoder.tokens(field))
         wanted = np.asarray(ids.cpu() if isinstance(ids, Tensor) else ids)
-        if wanted.size and not (0 <= wanted.min() and wanted.max() < len(tokens)):
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(tokens)):
             raise DataError(
                 f"expected ids of '{field}' from 0 to {len(tokens) - 1}, got {wanted.min()} to"
                 f" {wanted.max()}"
@@ -209,15 +191,17 @@ class Dataset:
     @property
     def statistics(self) -> dict[str, Any]:
         """Plain figures for the record of a run; ids are counted without padding."""
-        rows = [len(rows) for rows in self._rows_of_parts()]
+        sizes = [len(rows) for rows in self._rows_of_parts()]
         return {
             "users": self.user_num - 1,
             "items": self.item_num - 1,
             "interactions": self.inter_num,
-            "parts": dict(zip(PARTS, rows, strict=True)),
+            "parts": dict(zip(PARTS, sizes, strict=True)),
             "fields": {
                 field.name: {
-                    "type": field.type.value, "source": field.source.value, "size": field.size
+                    "type": field.type.value,
+                    "source": field.source.value,
+                    "size": field.size,
                 }
                 for field in self.schema.fields
             },
@@ -232,7 +216,8 @@ class Dataset:
 
     def __str__(self) -> str:
         target = self.schema.target
-        made = f" = {target.rating_field} >= {target.threshold:g}" if target.threshold else ""
+        source = target.rating_field or target.label_field
+        made = "" if target.threshold is None else f" = {source} >= {target.threshold:g}"
         return "\n".join(
             [
                 f"{self.dataset_name}: {self.inter_num:,} interactions of {self.user_num - 1:,}"
@@ -260,11 +245,7 @@ class Dataset:
 
     def features_on(self, device: torch.device) -> tuple[Interaction, Interaction]:
         """User and item features on a device, moved there once for all parts of a data set."""
-        if str(device) not in self._on_device:
-            empty = Interaction({})
-            users, items = (table or empty for table in (self.user_feat, self.item_feat))
-            self._on_device[str(device)] = users.to(device), items.to(device)
-        return self._on_device[str(device)]
+        return self._encoded.features_on(device)
 
     def build(self) -> list[Dataset]:
         """The parts for training, validation and test, as `eval_args` or benchmark files say.
@@ -285,22 +266,22 @@ class Dataset:
 
     def _rows_of_parts(self) -> tuple[Tensor, ...]:
         if self._rows is None:
-            if self._part_sizes is not None:
-                self._rows = torch.arange(self.inter_num).split(list(self._part_sizes))
+            if self._encoded.part_sizes is not None:
+                self._rows = torch.arange(self.inter_num).split(list(self._encoded.part_sizes))
             else:
                 self._rows = tuple(torch.from_numpy(rows) for rows in self._split())
         return self._rows
 
     def _split(self) -> tuple[NDArray[np.int64], ...]:
         args = self.options.eval_args
-        if self._times is None and (args.order == "TO" or "TS" in args.split):
+        if self._encoded.times is None and (args.order == "TO" or "TS" in args.split):
             what = "order: TO" if args.order == "TO" else "split: TS"
             raise DataError(
                 f"eval_args {{{what}}} needs the float column '{self.time_field}' (option"
                 f" TIME_FIELD) in .inter; no such column is loaded"
             )
         users = self.inter_feat[self.uid_field].numpy()
-        return split_rows(args, users, self._times, self._seed)
+        return split_rows(args, users, self._encoded.times, self._seed)
 
 
 def _set_of(wanted: Any, kind: Any) -> set[Any]:

@@ -57,7 +57,9 @@ class Encoder:
             fields.append(_field(name, columns[0].type, source, codec))
         return cls(fields, codecs)
 
-    def transform(self, table: Table, names: Iterable[str] | None = None) -> dict[str, torch.Tensor]:
+    def transform(
+        self, table: Table, names: Iterable[str] | None = None
+    ) -> dict[str, torch.Tensor]:
         """Encode the rows of a table; see `Field` for what each type becomes.
 
         A token that was never seen becomes 0, a missing number the mean of the training table.

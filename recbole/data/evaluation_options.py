@@ -1,4 +1,4 @@
-"""How the rows are ordered and split into training, validation and test, and how they are scored."""
+"""How rows are ordered, split into training, validation and test, and scored."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class EvalArgs(Options):
             raise ValueError("expected both parts, {valid: labeled, test: full}")
         for mode in [value] if isinstance(value, str) else value.values():
             if not _MODE.fullmatch(mode):
-                raise ValueError("expected labeled, full, uniN or popN (N candidates, such as uni100)")
+                raise ValueError(
+                    "expected labeled, full, uniN or popN (N candidates, such as uni100)"
+                )
         return value
 
     @field_validator("split")

@@ -211,7 +211,9 @@ def values_of(column: Column) -> Numbers:
 
 def longest(column: Column) -> int | None:
     """The longest sequence of a column, at least 1; None for a column of no sequences."""
-    return max(1, int(column.lengths.max(initial=0))) if isinstance(column, SequenceColumn) else None
+    return (
+        max(1, int(column.lengths.max(initial=0))) if isinstance(column, SequenceColumn) else None
+    )
 
 
 def pad(

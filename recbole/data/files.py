@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -15,6 +16,8 @@ from recbole.data.numbers import numbers_of, parse_number
 from recbole.data.options import DataOptions, Suffix
 from recbole.data.schema import FeatureType
 from recbole.errors import DataError, did_you_mean
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def read_atomic_files(folder: Path, name: str, options: DataOptions) -> AtomicDa
     if len({tuple(_types(table).items()) for table in tables}) > 1:
         raise DataError(
             f"{folder}: expected the same columns in {', '.join(names)}, got"
-            f" {'; '.join(', '.join(f'{n}:{t.value}' for n, t in _types(x).items()) for x in tables)}"
+            f" {'; '.join(map(_titles, tables))}"
         )
     interactions = concatenate(tables) if len(tables) > 1 else tables[0]
     users = _read_optional(folder, name, "user", options, paths)
@@ -125,6 +128,10 @@ def _read_optional(
 
 def _types(table: Table) -> dict[str, FeatureType]:
     return {name: column.type for name, column in table.columns.items()}
+
+
+def _titles(table: Table) -> str:
+    return ", ".join(f"{name}:{type_.value}" for name, type_ in _types(table).items())
 
 
 def _sha256(path: Path) -> str:
@@ -183,6 +190,11 @@ def _with_numeric_targets(table: Table, options: DataOptions) -> Table:
         if isinstance(column, TokenColumn):
             try:
                 table = table.with_column(name, numbers_of(column))
+                _log.warning(
+                    "'%s' is declared token, but is the target: it is read as numbers and left out"
+                    " of the inputs",
+                    name,
+                )
             except ValueError as error:
                 row = _first_fault(column)
                 raise DataError(

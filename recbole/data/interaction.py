@@ -65,11 +65,10 @@ class Interaction:
         if not isinstance(name, str):
             raise KeyError(f"expected the name of a column, got {name!r}")
         tensor = _tensor(name, column)
-        others = {other: len(t) for other, t in self.interaction.items() if other != name}
-        if others and next(iter(others.values())) != len(tensor):
+        if len(tensor) != len(self) and self.interaction.keys() - {name}:
+            other = next(iter(self.interaction))
             raise ValueError(
-                f"column '{name}': expected {next(iter(others.values()))} rows as in"
-                f" '{next(iter(others))}', got {len(tensor)}"
+                f"column '{name}': expected {len(self)} rows as in '{other}', got {len(tensor)}"
             )
         self.interaction[name] = tensor
 
@@ -179,9 +178,7 @@ def cat_interactions(interactions: Sequence[Interaction]) -> Interaction:
     for other in interactions:
         if set(other.columns) != set(columns):
             raise ValueError(f"expected the columns {columns} in each, got {other.columns}")
-    return Interaction(
-        {name: torch.cat([part[name] for part in interactions]) for name in columns}
-    )
+    return Interaction({name: torch.cat([part[name] for part in interactions]) for name in columns})
 
 
 def widen(column: Tensor) -> Tensor:
@@ -192,7 +189,9 @@ def widen(column: Tensor) -> Tensor:
 def _rows(column: Tensor, index: RowIndex) -> Tensor:
     if isinstance(index, int):
         # One row stays a table of one row, so that its columns keep their dimensions.
-        return column[index : index + 1] if index != -1 else column[-1:]
+        if not -len(column) <= index < len(column):
+            raise IndexError(f"expected a row below {len(column)}, got {index}")
+        return column.narrow(0, index % len(column), 1)
     if isinstance(index, slice):
         return column[index]
     rows = torch.as_tensor(index, device=column.device)

@@ -98,7 +98,7 @@ class _Gatherer:
         wanted = set(names)
         kept = {name: column for name, column in table.interaction.items() if name in wanted}
         self._stacks: list[tuple[list[str], Tensor]] = []
-        for dtype in {column.dtype for column in kept.values() if column.dim() == 1}:
+        for dtype in dict.fromkeys(c.dtype for c in kept.values() if c.dim() == 1):
             group = [n for n, c in kept.items() if c.dim() == 1 and c.dtype == dtype]
             stack = torch.stack([kept[name] for name in group])  # C × [N] -> [C, N]
             self._stacks.append((group, stack))
@@ -108,7 +108,7 @@ class _Gatherer:
 
     def gather(self, rows: Tensor) -> dict[str, Tensor]:
         """The columns of some rows: [B] -> B rows of each, integers as int64."""
-        batch = {}
+        batch: dict[str, Tensor] = {}
         for group, stack in self._stacks:
             gathered = widen(stack.index_select(1, rows))  # [C, N] -> [C, B]
             batch.update(zip(group, gathered, strict=True))

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from recbole.data.columns import FloatColumn, Table
-from recbole.data.dataset import Dataset, Encoded
+from recbole.data.dataset import Dataset
+from recbole.data.encoded import Encoded
 from recbole.data.encoding import Encoder
 from recbole.data.features import check_options, choose_features
 from recbole.data.files import AtomicData, location, read_atomic_files
-from recbole.data.filtering import drop_missing_ids, filter_rows
+from recbole.data.filtering import filter_rows
 from recbole.data.interaction import Interaction
 from recbole.data.loader import Loader
 from recbole.data.options import DataOptions
@@ -114,9 +115,9 @@ def _interactions(
 ) -> Interaction:
     columns = _stored(encoder.transform(data.interactions))
     if target.target.rating_field is not None and target.rating is not None:
-        columns[target.target.rating_field] = torch.from_numpy(target.rating).float()
+        columns[target.target.rating_field] = torch.from_numpy(target.rating.astype(np.float32))
     if target.label is not None:
-        columns[target.target.label_field] = torch.from_numpy(target.label).float()
+        columns[target.target.label_field] = torch.from_numpy(target.label.astype(np.float32))
     if times is not None and options.TIME_FIELD not in columns:
         columns[options.TIME_FIELD] = torch.from_numpy(times)
     return Interaction(columns)

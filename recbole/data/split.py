@@ -107,9 +107,7 @@ def leave_one_out(users: NDArray[np.integer], mode: str) -> Parts:
     return parts
 
 
-def split_by_time(
-    users: NDArray[np.integer], times: Numbers, ratios: Sequence[float]
-) -> Parts:
+def split_by_time(users: NDArray[np.integer], times: Numbers, ratios: Sequence[float]) -> Parts:
     """What comes after one moment, the same for all, is test; before it, each user's rows by ratio.
 
     The moment leaves the test's share of all rows behind it. (RecBole 1.2.1 means the same, but

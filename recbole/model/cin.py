@@ -32,7 +32,7 @@ class CINLayer(nn.Module):
 
     def forward(self, maps: Tensor, fields: Tensor) -> Tensor:
         """Multiply and weigh: [H, N], [F, N] -> [S, N]."""
-        tensors = (maps, fields, self.weight, self.bias)
+        tensors: tuple[Tensor, ...] = (maps, fields, self.weight, self.bias)
         device = maps.device.type
         if torch.is_autocast_enabled(device):  # which does not look into an autograd function
             tensors = tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)

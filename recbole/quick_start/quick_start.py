@@ -164,6 +164,7 @@ def _prepare(config: Config) -> tuple[_Data, Trainer]:
     model = config.model_class(config, train_data.dataset).to(config.device)
     logger.info("%s", model)
     trainer = get_trainer(config["MODEL_TYPE"], config.model)(config, model)
+    trainer.record.data = dataset.statistics
     return _Data(dataset, train_data, valid_data, test_data), trainer
 
 

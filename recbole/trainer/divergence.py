@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from recbole.config import Config
 from recbole.data import FeatureType, Loader
 
@@ -11,12 +9,11 @@ from recbole.data import FeatureType, Loader
 def likely_cause(config: Config, train_data: Loader) -> str:
     """One sentence naming the likeliest cause and the option that mends it."""
     options = config.training
+    batch = next(train_data.batches())
     for field in train_data.dataset.schema.fields:
         if field.discretised or field.type not in (FeatureType.FLOAT, FeatureType.FLOAT_SEQ):
             continue
-        values = train_data.dataset.column(field)
-        values = values[torch.isfinite(values)]
-        largest = float(values.abs().max()) if len(values) else 0.0
+        largest = float(batch[field.name].nan_to_num().abs().max())
         if largest > 1e3:
             return (
                 f"numerical feature '{field.name}' holds values up to {largest:g}: normalise it"

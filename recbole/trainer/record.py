@@ -49,7 +49,9 @@ class RunRecord:
     status: str = "running"
     data: dict[str, Any] = field(default_factory=dict)
     command: list[str] = field(default_factory=lambda: list(sys.argv))
-    started: str = field(default_factory=lambda: datetime.now().astimezone().isoformat("seconds"))
+    started: str = field(
+        default_factory=lambda: datetime.now().astimezone().isoformat(timespec="seconds")
+    )
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int | None = None
     best_valid_score: float | None = None
@@ -120,7 +122,7 @@ def versions() -> dict[str, str]:
     return {
         "recbole": recbole.__version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a subclass of str, which a checkpoint must not hold
         "numpy": np.__version__,
         "pyarrow": pyarrow.__version__,
         "platform": platform.platform(),

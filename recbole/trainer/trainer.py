@@ -99,7 +99,6 @@ class Trainer:
         environment = self.config.environment
         show = environment.show_progress if show_progress is None else show_progress
         log = logger.info if verbose else logger.debug
-        self.record.data = train_data.dataset.statistics
         scalars = Scalars(self.files.tensorboard, environment.log_tensorboard and saved)
         with interruptible() as interruption, scalars:
             try:
@@ -162,8 +161,8 @@ class Trainer:
         self.scaler.scale(parts["loss"]).backward()
         if self.options.clip_grad_norm is not None:
             self.optimizers.unscale(self.scaler)
-            clip: dict[str, float] = self.options.clip_grad_norm.model_dump()
-            nn.utils.clip_grad_norm_(self.model.parameters(), **clip)
+            clip = self.options.clip_grad_norm
+            nn.utils.clip_grad_norm_(self.model.parameters(), clip.max_norm, clip.norm_type)
         self.optimizers.step(self.scaler)
         return parts
 

@@ -23,4 +23,4 @@ def init_seed(seed: int, reproducibility: bool) -> None:
     torch.backends.cudnn.deterministic = reproducibility
     torch.use_deterministic_algorithms(reproducibility, warn_only=True)
     # Deterministic mode would also fill every new tensor with NaN before use; nothing reads those.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -72,16 +72,16 @@ def test_resumed_equals_uninterrupted(toy, monkeypatch, model, step):
 def test_interrupted_twice(toy, monkeypatch):
     options = {**toy, **MULTI, "epochs": 4, "stopping_step": 0}
     run_recbole("WideDeep", "toy", config_dict={**options, "checkpoint_dir": "whole"})
-    for attempt in range(2):
+    cut = {**options, "checkpoint_dir": "cut"}
+    attempts = [lambda: run_recbole("WideDeep", "toy", config_dict=cut), lambda: resume(path)]
+    for attempt in attempts:
         with monkeypatch.context() as patch:
             signal_at(patch, 4, signal.SIGINT)
             with pytest.raises(TrainingInterrupted) as interrupted:
-                if attempt == 0:
-                    run_recbole("WideDeep", "toy", config_dict={**options, "checkpoint_dir": "cut"})
-                else:
-                    resume(interrupted.value.checkpoint)
+                attempt()
         assert interrupted.value.exit_code == 130
-    resume(interrupted.value.checkpoint)
+        path = interrupted.value.checkpoint
+    resume(path)
     assert_same(outcome("whole"), outcome("cut"))
 
 

@@ -6,8 +6,12 @@ import hashlib
 import logging
 from pathlib import Path
 
-from tests.unit.data import fake_movielens
 import pytest
+
+from recbole.data import download
+from recbole.data.download import ensure_dataset
+from recbole.errors import ConfigError, DataError
+from tests.unit.data import fake_movielens
 from tests.unit.data.fake_movielens import (
     MD5,
     OFFICIAL,
@@ -18,10 +22,6 @@ from tests.unit.data.fake_movielens import (
     trust,
     zipped,
 )
-
-from recbole.data import download
-from recbole.data.download import ensure_dataset
-from recbole.errors import ConfigError, DataError
 
 # pytest finds fixtures among a module's names.
 folder = fake_movielens.folder

@@ -11,8 +11,13 @@ import threading
 import time
 from pathlib import Path
 
-from tests.unit.data import fake_movielens
 import pytest
+
+import recbole
+from recbole.data import download
+from recbole.data.download import ensure_dataset
+from recbole.errors import DataError
+from tests.unit.data import fake_movielens
 from tests.unit.data.fake_movielens import (
     MD5,
     NEW_PROCESS,
@@ -20,11 +25,6 @@ from tests.unit.data.fake_movielens import (
     assert_converted,
     assert_nothing_left,
 )
-
-import recbole
-from recbole.data import download
-from recbole.data.download import ensure_dataset
-from recbole.errors import DataError
 
 # pytest finds fixtures among a module's names.
 folder = fake_movielens.folder

@@ -11,8 +11,13 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.data import fake_movielens
 import pytest
+
+from recbole.data import download
+from recbole.data.download import ensure_dataset
+from recbole.data.fetching import SourceUnusableError
+from recbole.errors import DataError
+from tests.unit.data import fake_movielens
 from tests.unit.data.fake_movielens import (
     FILES,
     OFFICIAL,
@@ -23,11 +28,6 @@ from tests.unit.data.fake_movielens import (
     pip_that_brings,
     refused_url,
 )
-
-from recbole.data import download
-from recbole.data.download import ensure_dataset
-from recbole.data.fetching import SourceUnusableError
-from recbole.errors import DataError
 
 # pytest finds fixtures among a module's names.
 folder = fake_movielens.folder

@@ -1,5 +1,7 @@
 """Every learner is the torch optimiser of its name and takes the options given."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -71,11 +73,11 @@ def test_state_travels():
     net = Net()
     optimizers = build_optimizers(net, options)
     train(net, optimizers)
-    copy = Net()
-    copy.load_state_dict(net.state_dict())
-    other = build_optimizers(copy, options)
-    other.load_state_dict(optimizers.state_dict())
-    assert same(train(net, optimizers), train(copy, other))
+    twin = Net()
+    twin.load_state_dict(net.state_dict())
+    other = build_optimizers(twin, options)
+    other.load_state_dict(copy.deepcopy(optimizers.state_dict()))  # as through a file
+    assert same(train(net, optimizers), train(twin, other))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,156 @@
+"""Embeddings and first-order terms of every field type against a naive loop over rows."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from recbole.data.schema import FeatureSource, FeatureType, Field
+from recbole.errors import ConfigError
+from recbole.model.embedding import FieldEmbedding, FieldRows, FirstOrderLinear
+from tests.unit.model.stand_in import FIELDS, make_batch, make_schema
+
+RECBOLE_ORDER = ["genre", "user_id", "item_id", "history", "visits", "price", "age"]
+
+
+def table_and_first_row(module: FieldRows, field: Field) -> tuple[Tensor, int]:
+    """The table of a field and where the field's rows begin in it."""
+    same = [f for f in FIELDS if f.type is field.type]
+    before = sum(f.size for f in same[: same.index(field)])
+    if field.type is FeatureType.TOKEN:
+        return module.token_embedding_table.weight, before
+    if field.type is FeatureType.FLOAT:
+        return module.float_embedding_table.weight, before
+    tables = {
+        FeatureType.TOKEN_SEQ: module.token_seq_embedding_table,
+        FeatureType.FLOAT_SEQ: module.float_seq_embedding_table,
+    }[field.type]
+    table = tables[same.index(field)]
+    assert isinstance(table, nn.Embedding)
+    return table.weight, 0
+
+
+def naive_row(module: FieldRows, field: Field, cell: Tensor, sum_tokens: bool) -> Tensor:
+    """The row of numbers of one field of one interaction."""
+    table, first = table_and_first_row(module, field)
+    values = cell.reshape(-1).tolist()
+    if field.type is FeatureType.TOKEN or field.discretised:
+        found = [table[first + int(v)] for v in values if v != 0 or field.length == 1]
+    elif field.type is FeatureType.TOKEN_SEQ:
+        found = [table[int(v)] for v in values if v != 0]
+    else:
+        found = [v * table[first] for v in values if not math.isnan(v)]
+    total = sum(found, torch.zeros(table.shape[1]))
+    if field.type is FeatureType.TOKEN_SEQ and sum_tokens:
+        return total
+    return total / max(len(found), 1)
+
+
+def naive_rows(module: FieldRows, batch: dict[str, Tensor], sum_tokens: bool) -> Tensor:
+    by_name = {field.name: field for field in FIELDS}
+    return torch.stack(
+        [
+            torch.stack(
+                [
+                    naive_row(module, by_name[name], batch[name][row], sum_tokens)
+                    for name in RECBOLE_ORDER
+                ]
+            )
+            for row in range(len(batch["user_id"]))
+        ]
+    )
+
+
+@pytest.fixture
+def batch() -> dict[str, Tensor]:
+    batch = make_batch(30, make_schema())
+    lengths = (batch["genre"] != 0).sum(dim=1)
+    assert 0 in lengths  # a row of padding only
+    assert 4 in lengths  # and one without padding
+    assert batch["history"].isnan().all(dim=1).any()
+    return batch
+
+
+def test_field_embedding(batch: dict[str, Tensor]) -> None:
+    embedding = FieldEmbedding(FIELDS, 3)
+    expected = naive_rows(embedding, batch, sum_tokens=False)
+    assert expected.shape == (30, 7, 3)
+    torch.testing.assert_close(embedding(batch), expected)
+
+
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_first_order_linear(batch: dict[str, Tensor], outputs: int) -> None:
+    linear = FirstOrderLinear(FIELDS, outputs)
+    nn.init.normal_(linear.bias)
+    expected = naive_rows(linear, batch, sum_tokens=True).sum(dim=1) + linear.bias
+    assert expected.shape == (30, outputs)
+    torch.testing.assert_close(linear(batch), expected)
+
+
+@pytest.mark.parametrize("module", [FieldEmbedding(FIELDS, 3), FirstOrderLinear(FIELDS, 2)])
+def test_gradients_against_a_naive_loop(module: FieldRows, batch: dict[str, Tensor]) -> None:
+    is_first_order = isinstance(module, FirstOrderLinear)
+    out = module(batch)
+    weight = torch.randn_like(out)
+    parameters = dict(module.named_parameters())
+    fast = torch.autograd.grad((out * weight).sum(), list(parameters.values()))
+    slow_out = naive_rows(module, batch, sum_tokens=is_first_order)
+    if is_first_order:
+        slow_out = slow_out.sum(dim=1) + module.bias
+    slow = torch.autograd.grad((slow_out * weight).sum(), list(parameters.values()))
+    for name, a, b in zip(parameters, fast, slow, strict=True):
+        torch.testing.assert_close(a, b, msg=name)
+        assert a.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_each_field_alone(field: Field, batch: dict[str, Tensor]) -> None:
+    embedding = FieldEmbedding([field], 3)
+    assert embedding(batch).shape == (30, 1, 3)
+    assert FirstOrderLinear([field], 2)(batch).shape == (30, 2)
+    sparse, dense = embedding.sparse_rows(batch), embedding.dense_rows(batch)
+    is_token = field.type in (FeatureType.TOKEN, FeatureType.TOKEN_SEQ)
+    assert (sparse is None) != is_token
+    assert (dense is None) == is_token
+
+
+def test_sparse_gradients(batch: dict[str, Tensor]) -> None:
+    dense, sparse = FieldEmbedding(FIELDS, 3), FieldEmbedding(FIELDS, 3, sparse=True)
+    sparse.load_state_dict(dense.state_dict())
+    for module in (dense, sparse):
+        module(batch).square().sum().backward()
+    for (name, a), (_, b) in zip(dense.named_parameters(), sparse.named_parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert b.grad.is_sparse == ("token" in name)
+        torch.testing.assert_close(b.grad.to_dense(), a.grad)
+
+
+def test_offsets_are_not_saved() -> None:
+    assert not any("offset" in name for name in FieldEmbedding(FIELDS, 3).state_dict())
+
+
+def test_padding_learns_nothing(batch: dict[str, Tensor]) -> None:
+    embedding = FieldEmbedding(FIELDS, 3)
+    embedding(batch).sum().backward()
+    table = embedding.token_seq_embedding_table[0]
+    assert isinstance(table, nn.Embedding)
+    assert table.weight.grad is not None
+    assert (table.weight.grad[0] == 0).all()
+    assert (table.weight.grad[1:] != 0).all()
+
+
+def test_no_field_at_all() -> None:
+    with pytest.raises(ConfigError, match="at least one input feature"):
+        FieldEmbedding([], 3)
+
+
+def test_narrow_integer_columns() -> None:
+    fields = [Field(n, FeatureType.TOKEN, FeatureSource.USER, size=5) for n in ("a", "b")]
+    embedding = FieldEmbedding(fields, 3)
+    wide = {"a": torch.tensor([0, 4]), "b": torch.tensor([1, 2])}
+    narrow = {name: column.int() for name, column in wide.items()}
+    assert torch.equal(embedding(narrow), embedding(wide))

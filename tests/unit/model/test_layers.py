@@ -1,0 +1,316 @@
+"""The fast forms of layers against naive ones, and the layers under RecBole's names."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from recbole.errors import ConfigError
+from recbole.model.cin import CINLayer
+from recbole.model.context_aware_recommender.dcnv2 import CrossNetwork, MixedCrossNetwork
+from recbole.model.context_aware_recommender.eulernet import EulerInteractionLayer, EulerNetOptions
+from recbole.model.context_aware_recommender.fignn import EdgeWeights, GraphLayer
+from recbole.model.context_aware_recommender.xdeepfm import CompressedInteractionNetwork
+from recbole.model.init import xavier_normal_initialization, xavier_uniform_initialization
+from recbole.model.layers import (
+    BaseFactorizationMachine,
+    Dropout,
+    MLPLayers,
+    SelfAttention,
+    activation_layer,
+)
+from recbole.model.loss import RegLoss
+
+
+def naive_cin(layer: CINLayer, maps: Tensor, fields: Tensor) -> Tensor:
+    weight = layer.weight.view(len(layer.weight), len(fields), len(maps))
+    outputs = []
+    for s in range(len(weight)):
+        total = layer.bias[s].expand(maps.shape[1])
+        for f in range(len(fields)):
+            for h in range(len(maps)):
+                total = total + weight[s, f, h] * fields[f] * maps[h]
+        outputs.append(total)
+    return torch.stack(outputs)
+
+
+@pytest.mark.parametrize("columns", [5, 2048, 5000])  # within one part, exactly one, and several
+def test_cin_layer(columns: int) -> None:
+    layer = CINLayer(maps=3, fields=2, outputs=4)
+    inputs = [torch.randn(3, columns, requires_grad=True), torch.randn(2, columns)]
+    inputs[1].requires_grad_()
+    weight = torch.randn(4, columns)
+    leaves = [*inputs, layer.weight, layer.bias]
+    fast, slow = layer(*inputs), naive_cin(layer, *inputs)
+    torch.testing.assert_close(fast, slow)
+    fast_grad = torch.autograd.grad((fast * weight).sum(), leaves)
+    slow_grad = torch.autograd.grad((slow * weight).sum(), leaves)
+    for a, b in zip(fast_grad, slow_grad, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_cin_layer_of_the_fields_with_themselves() -> None:
+    layer = CINLayer(maps=3, fields=3, outputs=2)
+    fields = torch.randn(3, 7, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer.double(), (fields, fields))
+
+
+def test_cin_layer_under_autocast() -> None:
+    layer = CINLayer(maps=3, fields=2, outputs=4)
+    maps, fields = torch.randn(3, 50, requires_grad=True), torch.randn(2, 50)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = layer(maps, fields)
+    assert out.dtype == torch.bfloat16
+    out.float().sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.dtype == maps.grad.dtype == torch.float32
+    torch.testing.assert_close(out.float(), layer(maps, fields), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_cin_hands_on_one_half_and_shows_the_other(direct: bool) -> None:
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
+    embeddings = torch.randn(2, 3, 5)  # [B, F, D]
+    shown = []
+    for row in embeddings:
+        maps, out = row, []
+        for depth, layer in enumerate(cin.layers):
+            assert isinstance(layer, CINLayer)
+            maps = naive_cin(layer, maps, row).relu()  # [S, D]
+            if direct or depth == 2:
+                out.append(maps)
+            else:
+                maps, second = maps.chunk(2)
+                out.append(second)
+        shown.append(torch.cat(out).sum(dim=1))
+    expected = torch.stack(shown)
+    assert cin.output_size == expected.shape[1] == (15 if direct else 10)
+    torch.testing.assert_close(cin(embeddings), expected)
+
+
+def test_cross_network() -> None:
+    cross = CrossNetwork(inputs=4, layers=2)
+    for bias in cross.bias:
+        nn.init.normal_(bias)
+    x_0 = torch.randn(3, 4)
+    for row, out in zip(x_0, cross(x_0), strict=True):
+        x = row
+        for weight, bias in zip(cross.weight, cross.bias, strict=True):
+            x = row * (weight @ x + bias) + x
+        torch.testing.assert_close(out, x)
+
+
+def test_mixed_cross_network() -> None:
+    cross = MixedCrossNetwork(inputs=4, layers=2, experts=3, low_rank=2)
+    for bias in cross.bias:
+        nn.init.normal_(bias)
+    x_0 = torch.randn(5, 4)
+    expected = []
+    for row in x_0:
+        x = row
+        for u, v, c, bias in zip(cross.u, cross.v, cross.c, cross.bias, strict=True):
+            gates = torch.stack([w @ x + b for w, b in zip(*_gates(cross), strict=True)])
+            gates = gates.exp() / gates.exp().sum()
+            experts = [
+                row * (u[e] @ torch.tanh(c[e] @ torch.tanh(v[e].T @ x)) + bias) for e in range(3)
+            ]
+            x = x + sum(gate * expert for gate, expert in zip(gates, experts, strict=True))
+        expected.append(x)
+    torch.testing.assert_close(cross(x_0), torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def _gates(cross: MixedCrossNetwork) -> tuple[Tensor, Tensor]:
+    return cross.gates.weight, cross.gates.bias
+
+
+def test_gates_are_initialised_as_one_layer_per_expert() -> None:
+    cross = MixedCrossNetwork(inputs=500, layers=1, experts=40, low_rank=1)
+    cross.apply(xavier_normal_initialization)
+    cross.initialise_gates()
+    assert cross.gates.weight.std().item() == pytest.approx(math.sqrt(2 / 501), rel=0.03)
+    assert (cross.gates.bias == 0).all()
+
+
+def test_edge_weights() -> None:
+    edges = EdgeWeights(width=3)
+    states = torch.randn(2, 4, 3)
+    graph = edges(states)
+    for b in range(2):
+        for i in range(4):
+            scores = {
+                j: nn.functional.leaky_relu(
+                    edges.W_attn.weight[0] @ torch.cat([states[b, i], states[b, j]]), 0.01
+                ).exp()
+                for j in range(4)
+                if j != i
+            }
+            assert graph[b, i, i] == 0
+            for j, score in scores.items():
+                torch.testing.assert_close(graph[b, i, j], score / sum(scores.values()))
+
+
+def test_graph_layer() -> None:
+    layer = GraphLayer(fields=3, width=2)
+    nn.init.normal_(layer.bias_p)
+    graph, states = torch.rand(4, 3, 3), torch.randn(4, 3, 2)
+    out = layer(graph, states)
+    for b in range(4):
+        for i in range(3):
+            heard = sum(graph[b, i, j] * (layer.W_out[j] @ states[b, j]) for j in range(3))
+            torch.testing.assert_close(out[b, i], layer.W_in[i] @ heard + layer.bias_p)
+
+
+def test_euler_layer_multiplies_powers() -> None:
+    # With small integer orders, the explicit part is a product of complex powers.
+    options = EulerNetOptions(order_list=[1], drop_ex=0.0, drop_im=0.0)
+    layer = EulerInteractionLayer(incoming=2, outgoing=1, width=3, options=options)
+    with torch.no_grad():
+        layer.inter_orders.copy_(torch.tensor([[2.0], [1.0]]))
+        for parameter in (layer.bias_lam, layer.bias_theta, layer.im.weight, layer.im.bias):
+            parameter.zero_()
+    v = torch.randn(4, 2, 3, dtype=torch.complex64)
+    real, imaginary = layer((v.real, v.imag))
+    product = (v[:, 0] ** 2 * v[:, 1]).unsqueeze(1)
+    torch.testing.assert_close(torch.complex(real, imaginary), product, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_self_attention_is_pytorchs(heads: int) -> None:
+    ours, theirs = SelfAttention(8, heads, 0.0), nn.MultiheadAttention(8, heads, batch_first=True)
+    nn.init.normal_(ours.in_proj_bias)
+    theirs.load_state_dict(ours.state_dict())
+    fields = torch.randn(5, 3, 8)
+    torch.testing.assert_close(ours(fields), theirs(fields, fields, fields)[0])
+
+
+def test_self_attention_spelt_out_is_the_fused_one() -> None:
+    attention = SelfAttention(8, 2, dropout=1e-6)  # less than one mask bit: nothing is dropped
+    fields = torch.randn(5, 3, 8)
+    torch.testing.assert_close(attention.train()(fields), attention.eval()(fields))
+
+
+def test_self_attention_drops() -> None:
+    attention = SelfAttention(8, 2, dropout=0.5).train()
+    fields = torch.randn(5, 3, 8)
+    assert not torch.equal(attention(fields), attention(fields))
+
+
+@pytest.mark.parametrize("reduce_sum", [True, False])
+def test_factorization_machine(reduce_sum: bool) -> None:
+    v = torch.randn(3, 4, 5)
+    pairs = sum(v[:, i] * v[:, j] for i in range(4) for j in range(i))
+    assert isinstance(pairs, Tensor)
+    expected = pairs.sum(dim=1, keepdim=True) if reduce_sum else pairs
+    torch.testing.assert_close(BaseFactorizationMachine(reduce_sum)(v), expected)
+
+
+class TestDropout:
+    """The fast mask drops at the asked rate, independently, and keeps the expectation."""
+
+    @pytest.mark.parametrize("p", [0.1, 0.2, 0.5, 0.9])
+    def test_rate_and_scale(self, p: float) -> None:
+        out = Dropout(p)(torch.ones(1000, 401))
+        dropped = out == 0
+        assert dropped.float().mean().item() == pytest.approx(p, abs=0.004)
+        torch.testing.assert_close(out[~dropped], torch.full_like(out[~dropped], 1 / (1 - p)),
+                                   rtol=2e-4, atol=0)  # fmt: skip
+        assert out.mean().item() == pytest.approx(1, abs=0.02)
+        neighbours = (dropped[:, 1:] & dropped[:, :-1]).float().mean().item()
+        assert neighbours == pytest.approx(p * p, abs=0.004)
+
+    def test_gradient_has_the_same_mask(self) -> None:
+        x = torch.randn(100, requires_grad=True)
+        out = Dropout(0.4)(x)
+        out.sum().backward()
+        torch.testing.assert_close(x.grad * x, out)
+
+    def test_evaluation_and_rate_zero_change_nothing(self) -> None:
+        x = torch.randn(10)
+        assert torch.equal(Dropout(0.4).eval()(x), x)
+        assert torch.equal(Dropout(0.0)(x), x)
+
+    def test_follows_the_seed(self) -> None:
+        masks = []
+        for seed in (1, 1, 2):
+            torch.manual_seed(seed)
+            masks.append(Dropout(0.5)(torch.ones(64)))
+        assert torch.equal(masks[0], masks[1])
+        assert not torch.equal(masks[0], masks[2])
+
+    @pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 4, 5)])
+    def test_any_shape(self, shape: tuple[int, ...]) -> None:
+        assert Dropout(0.5)(torch.ones(shape)).shape == shape
+
+    def test_half_precision(self) -> None:
+        assert Dropout(0.5)(torch.ones(9, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+class TestMLPLayers:
+    """RecBole's order of layers and its options."""
+
+    def kinds(self, mlp: MLPLayers) -> list[str]:
+        return [type(module).__name__ for module in mlp.mlp_layers]
+
+    def test_order(self) -> None:
+        layer = ["Dropout", "Linear", "BatchNorm1d", "Tanh"]
+        assert self.kinds(MLPLayers([4, 3, 2], 0.1, "tanh", bn=True)) == 2 * layer
+        assert self.kinds(MLPLayers([4, 3, 2])) == 2 * ["Dropout", "Linear", "ReLU"]
+
+    def test_without_last_activation(self) -> None:
+        mlp = MLPLayers([4, 3, 2], last_activation=False)
+        assert self.kinds(mlp) == ["Dropout", "Linear", "ReLU", "Dropout", "Linear"]
+        linear_only = MLPLayers([4, 3], activation="none", last_activation=False)
+        assert self.kinds(linear_only) == ["Dropout", "Linear"]
+
+    def test_forward_and_shapes(self) -> None:
+        mlp = MLPLayers([4, 3, 2], activation=nn.Sigmoid)
+        first, second = mlp.mlp_layers[1], mlp.mlp_layers[4]
+        x = torch.randn(5, 6, 4)
+        torch.testing.assert_close(mlp(x), second(first(x).sigmoid()).sigmoid())
+
+    def test_normal_initialisation(self) -> None:
+        mlp = MLPLayers([400, 300], init_method="norm")
+        linear = mlp.mlp_layers[1]
+        assert isinstance(linear, nn.Linear)
+        assert linear.weight.std().item() == pytest.approx(0.01, rel=0.02)
+        assert (linear.bias == 0).all()
+        with pytest.raises(ConfigError, match="expected 'norm'"):
+            MLPLayers([4, 3], init_method="normal")
+
+    def test_unknown_activation(self) -> None:
+        with pytest.raises(ConfigError, match="'rellu'.* Did you mean 'relu'"):
+            activation_layer("rellu")
+        assert activation_layer(None) is None
+        assert isinstance(activation_layer("LeakyReLU"), nn.LeakyReLU)
+
+
+@pytest.mark.parametrize(
+    ("initialise", "spread"),
+    [
+        (xavier_normal_initialization, math.sqrt(2 / 700)),
+        (xavier_uniform_initialization, math.sqrt(6 / 700) / math.sqrt(3)),
+    ],
+)
+def test_initialisation(initialise: object, spread: float) -> None:
+    modules = nn.ModuleList([nn.Embedding(400, 300), nn.Linear(300, 400), nn.GRUCell(3, 3)])
+    gru_before = copy.deepcopy(modules[2].state_dict())
+    assert callable(initialise)
+    modules.apply(initialise)
+    for module in modules[:2]:
+        assert module.weight.std().item() == pytest.approx(spread, rel=0.02)
+    is_uniform = modules[1].weight.abs().max() < 2 * spread
+    assert is_uniform == (initialise is xavier_uniform_initialization)
+    assert (modules[1].bias == 0).all()
+    for name, value in modules[2].state_dict().items():
+        assert torch.equal(value, gru_before[name])
+
+
+def test_reg_loss() -> None:
+    parameters = [torch.tensor([3.0, 4.0]), torch.full((2, 2), 1.0)]
+    assert RegLoss()(parameters).item() == pytest.approx(5 + 2)
+    with pytest.raises(ValueError, match="at least one"):
+        RegLoss()([])
