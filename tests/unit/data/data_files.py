@@ -15,12 +15,7 @@ u3	c	1	40
 u2	c	2	50
 u3	a	5	60
 """
-USER = """user_id:token	age:token	income:float
-u3	30	3
-u1	20	1
-u2	30
-u9	40	9
-"""
+USER = "user_id:token\tage:token\tincome:float\nu3\t30\t3\nu1\t20\t1\nu2\t30\t\nu9\t40\t9\n"
 ITEM = (
     "item_id:token\tgenre:token_seq\tvector:float_seq\n"
     "c\tx y\t0.5 1.5\n"

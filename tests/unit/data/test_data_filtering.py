@@ -7,13 +7,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from data_files import INTER, ITEM, USER, prepared
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole.data.filtering import core_of
 from recbole.data.intervals import parse_intervals
 from recbole.errors import DataError
+from tests.unit.data.data_files import INTER, ITEM, USER, prepared
 
 
 def slow_core(pairs, user_interval, item_interval):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from data_files import prepared
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole.data.evaluation_options import EvalArgs
 from recbole.data.split import leave_one_out, part_counts, ranks, row_order, split_rows
 from recbole.errors import DataError
+from tests.unit.data.data_files import prepared
 
 USERS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(np.array)
 RATIOS = st.tuples(st.floats(0.1, 9), st.floats(0, 3), st.floats(0, 3)).map(list)

@@ -242,7 +242,7 @@ class TestRegistry:
 
     @pytest.mark.parametrize("name", ["widedeep", "WideDeap", "DCNv2", "XDeepFM"])
     def test_a_name_slightly_wrong(self, name: str) -> None:
-        with pytest.raises(ConfigError, match="Did you mean '(WideDeep|DCNV2|xDeepFM)'"):
+        with pytest.raises(ConfigError, match=r"Did you mean '(WideDeep|DCNV2|xDeepFM)'"):
             model_class(name)
 
     @pytest.mark.parametrize("name", ["Nothing", "", "a.b", "../x", "__init__"])

@@ -282,7 +282,7 @@ class TestMLPLayers:
             MLPLayers([4, 3], init_method="normal")
 
     def test_unknown_activation(self) -> None:
-        with pytest.raises(ConfigError, match="'rellu'.* Did you mean 'relu'"):
+        with pytest.raises(ConfigError, match=r"'rellu'.* Did you mean 'relu'"):
             activation_layer("rellu")
         assert activation_layer(None) is None
         assert isinstance(activation_layer("LeakyReLU"), nn.LeakyReLU)

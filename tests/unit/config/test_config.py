@@ -1,0 +1,223 @@
+"""Options: precedence, sources, and an error that names the place for everything else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from recbole.config import Config
+from recbole.config.compatibility import NOT_SUPPORTED, WITHOUT_MEANING
+from recbole.errors import ConfigError
+from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.registry import MODEL_NAMES
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_precedence_and_sources(folder):
+    (folder / "configs/dataset").mkdir(parents=True)
+    (folder / "configs/dataset/shop.yaml").write_text(
+        "epochs: 1\nlearning_rate: 0.1\nseed: 1\nstopping_step: 1\nweight_decay: 0.1\n"
+    )
+    (folder / "a.yaml").write_text(
+        "learning_rate: 0.2\nseed: 2\nstopping_step: 2\nweight_decay: 0.2\n"
+    )
+    (folder / "b.yaml").write_text("seed: 3\nstopping_step: 3\nweight_decay: 0.3\n")
+    config = Config(
+        "DCNV2",
+        "shop",
+        ["a.yaml", "b.yaml"],
+        {"stopping_step": 4, "weight_decay": 0.4},
+        {"weight_decay": 0.5},
+    )
+    names = ["eval_step", "epochs", "learning_rate", "seed", "stopping_step", "weight_decay"]
+    assert [config[name] for name in names] == [1, 1, 0.2, 3, 4, 0.5]
+    assert [config.sources[name] for name in names] == [
+        "default",
+        "configs/dataset/shop.yaml",
+        "a.yaml",
+        "b.yaml",
+        "config_dict",
+        "command line",
+    ]
+
+
+def test_model_and_data_set_may_stand_in_a_file(folder):
+    (folder / "a.yaml").write_text("model: NFM\ndataset: ml-100k\n")
+    config = Config(config_file_list=["a.yaml"])
+    assert (config.model, config["model"], config.dataset) == ("NFM", "NFM", "ml-100k")
+    assert Config("DCNV2", config_file_list=["a.yaml"]).model == "DCNV2"
+
+
+def test_groups_and_flat_names_agree():
+    config = Config("DCNV2", "ml-100k", config_dict={"multi_cls": 5, "cross_layer_num": 7})
+    assert config.supervision.multi_cls == config["multi_cls"] == 5
+    assert config.model_options.cross_layer_num == config["cross_layer_num"] == 7
+    assert config.data.threshold == config["threshold"] == {"rating": 4.0}
+    assert "cross_layer_num" in config
+    assert "order_list" not in config
+    names = list(config)
+    assert len(names) == len(set(names)), "two groups share an option's name"
+
+
+def test_values_travel():
+    config = Config(
+        "DCNV2", "ml-100k", config_dict={"multi_cls": 5, "clip_grad_norm": {"max_norm": 1}}
+    )
+    again = Config.from_values("DCNV2", "ml-100k", config.values(), "checkpoint", use_gpu=False)
+    assert again.values() == {**config.values(), "use_gpu": False}
+    assert again.sources["multi_cls"] == "checkpoint"
+    assert again.sources["use_gpu"] == "override"
+
+
+def test_eval_args_keep_what_is_left_out():
+    config = Config("DCNV2", "ml-100k", config_dict={"eval_args": {"split": {"RS": [7, 2, 1]}}},
+                    command_line={"eval_args": {"order": "TO"}})  # fmt: skip
+    args = config["eval_args"]
+    assert (args.split, args.order, args.group_by) == ({"RS": [7, 2, 1]}, "TO", None)
+
+
+def test_a_mistyped_option_names_the_nearest():
+    with pytest.raises(ConfigError) as error:
+        Config("DCNV2", "ml-100k", command_line={"multi_rato": 0.7})
+    assert str(error.value) == (
+        "Unknown option 'multi_rato' (command line). Did you mean 'multi_ratio'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": "abc"}, "Option 'epochs' (config_dict): expected a whole number, got 'abc'"),
+        ({"epochs": 1.5}, "Option 'epochs' (config_dict): expected a whole number, got 1.5"),
+        ({"epochs": True}, "Option 'epochs' (config_dict): expected a whole number, got True"),
+        ({"epochs": -1}, "Option 'epochs' (config_dict): expected a value of at least 0, got -1"),
+        (
+            {"learning_rate": 0},
+            "Option 'learning_rate' (config_dict): expected a value above 0, got 0",
+        ),
+        ({"use_gpu": 1}, "Option 'use_gpu' (config_dict): expected True or False, got 1"),
+        (
+            {"multi_ratio": 1.2},
+            "Option 'multi_ratio' (config_dict): expected a value of at most 1, got 1.2",
+        ),
+        (
+            {"multi_cls": 1},
+            "Option 'multi_cls' (config_dict): expected a value of at least 2, got 1",
+        ),
+        (
+            {"multi_agg": "sum"},
+            "Option 'multi_agg' (config_dict): expected 'prob' or 'logit', got 'sum'",
+        ),
+        (
+            {"eval_args": {"oder": "RO"}},
+            "Option 'eval_args[oder]' (config_dict): there is no such key",
+        ),
+        (
+            {"learner": "adm"},
+            "Option 'learner' (config_dict): expected one of adam, adamw, sgd, adagrad, rmsprop,"
+            " sparse_adam, got 'adm'. Did you mean 'adam'?",
+        ),
+        (
+            {"clip_grad_norm": {"norm_type": 2}},
+            "Option 'clip_grad_norm[max_norm]' (config_dict): this key is required",
+        ),
+        (
+            {"order_list": [8]},
+            "Option 'order_list' (config_dict) belongs to EulerNet, not to DCNV2.",
+        ),
+        ({"state": "LOUD"}, "expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'LOUD'"),
+        ({"gpu_id": "0,1"}, "expected the number of one device, such as 0, got '0,1'"),
+        (
+            {"train_neg_sample_args": {"distribution": "uniform"}},
+            "Option 'train_neg_sample_args' (config_dict) is not supported: training uses labelled"
+            " rows only; got {'distribution': 'uniform'}",
+        ),
+    ],
+)
+def test_refused(options, message):
+    with pytest.raises(ConfigError) as error:
+        Config("DCNV2", "ml-100k", config_dict=options)
+    assert message in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(ConfigError) as error:
+        Config("DCNV2", "ml-100k", config_dict={"epochs": -1}, command_line={"sed": 3})
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_reading_an_option_that_is_not_there():
+    config = Config("DCNV2", "ml-100k")
+    with pytest.raises(ConfigError, match="Did you mean 'dropout_prob'"):
+        config["dropout_rob"]
+
+
+@pytest.mark.parametrize("option", WITHOUT_MEANING)
+def test_recbole_options_without_meaning_are_noted(option):
+    config = Config("DCNV2", "ml-100k", config_dict={option: "x"})
+    assert config.notes == [
+        f"Option '{option}' (config_dict) has no effect: {WITHOUT_MEANING[option]}"
+    ]
+
+
+@pytest.mark.parametrize("option", NOT_SUPPORTED)
+def test_unsupported_options_may_say_nothing(option):
+    assert Config("DCNV2", "ml-100k", config_dict={option: None})[option] is None
+
+
+def test_a_model_that_declares_no_options_may_read_any():
+    class Mine(ContextRecommender):
+        pass
+
+    config = Config(Mine, "ml-100k", config_dict={"my_size": 3, "epochs": 2})
+    assert (config.model, config["my_size"], config["epochs"]) == ("Mine", 3, 2)
+    assert config.notes == ["Option 'my_size' (config_dict) is taken as one of Mine's own"]
+    assert config.values()["my_size"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs: [1", "bad.yaml, line 1: "),
+        ("epochs: 1\nseed: 2\nepochs: 3\n", "bad.yaml, line 3: the key 'epochs' stands twice"),
+        ("- epochs\n", "bad.yaml: expected options as 'name: value', got list"),
+        ("epochs: !!python/object/apply:os.getcwd []", "bad.yaml, line 1: could not determine"),
+    ],
+)
+def test_malformed_files(folder, text, message):
+    (folder / "bad.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Config("DCNV2", "ml-100k", ["bad.yaml"])
+
+
+SETTINGS = sorted((ROOT / "configs").glob("*/*.yaml"))
+
+
+def test_there_are_settings():
+    folders = {path.parent.name for path in SETTINGS}
+    assert folders == {"dataset", "paper", "ml-100k"}
+    assert len(SETTINGS) == 4 + 1 + 3 * 7 + 7
+
+
+@pytest.mark.parametrize("path", SETTINGS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_file_of_settings_is_valid(path):
+    if path.parent.name == "dataset":
+        models, dataset, files = MODEL_NAMES, path.stem, []
+    elif path.stem == "shared":
+        models, dataset, files = MODEL_NAMES, "ml-1m", [path]
+    else:
+        dataset, _, model = f"ml-100k-{path.stem}".rpartition("-")
+        if path.parent.name == "paper":
+            dataset, _, model = path.stem.rpartition("-")
+        models, files = [model], [path]
+    for model in models:
+        config = Config(model, dataset, files)
+        assert config.notes == []
+        assert config["threshold"] == {"rating": 4}
