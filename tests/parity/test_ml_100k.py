@@ -1,0 +1,55 @@
+"""MovieLens-100K, prepared under four configurations, has exactly RecBole 1.2.1's counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from recbole.data import create_dataset, data_preparation
+from tests.unit.data.data_files import StandIn
+
+PROJECT = Path(__file__).parents[2]
+GOLDENS = json.loads((Path(__file__).parent / "goldens" / "ml-100k.json").read_text())
+COMMON = {
+    "threshold": {"rating": 4},
+    "user_inter_num_interval": "[10,inf)",
+    "item_inter_num_interval": "[10,inf)",
+    "load_col": {
+        "inter": ["user_id", "item_id", "rating"],
+        "user": ["user_id", "age", "gender", "occupation"],
+        "item": ["item_id", "release_year", "class"],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def data_path(tmp_path_factory):
+    shared = Path(os.environ.get("RECBOLE_TEST_DATA", PROJECT / ".." / "shared" / "data"))
+    if (shared / "ml-100k.zip").is_file():
+        folder = tmp_path_factory.mktemp("data")
+        zipfile.ZipFile(shared / "ml-100k.zip").extractall(folder)
+        return folder
+    if (PROJECT / "dataset" / "ml-100k" / "ml-100k.inter").is_file():
+        return PROJECT / "dataset"
+    pytest.skip(f"MovieLens-100K is neither in {shared} (RECBOLE_TEST_DATA) nor in dataset/ml-100k")
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_counts(data_path, name):
+    golden = GOLDENS[name]
+    config = StandIn(data_path, "ml-100k", **{**COMMON, **golden["config"]})
+    dataset = create_dataset(config)
+    assert dataset.user_num == golden["users_with_padding"]
+    assert dataset.item_num == golden["items_with_padding"]
+    assert dataset.inter_num == golden["interactions"]
+    assert {field: dataset.num(field) for field in golden["tokens"]} == golden["tokens"]
+    assert dataset.inter_feat["label"].sum() == golden["total_positives"]
+    loaders = data_preparation(config, dataset)
+    assert [loader.num_rows for loader in loaders] == golden["split"]
+    assert (
+        sum(float(loader.columns["label"].sum()) for loader in loaders) == golden["total_positives"]
+    )
