@@ -237,11 +237,24 @@ class Dataset:
 
     def join(self, interaction: Interaction) -> Interaction:
         """Add the features of the users and items whose ids an interaction holds, in place."""
-        for table, field in ((self.user_feat, self.uid_field), (self.item_feat, self.iid_field)):
-            if table is not None and field in interaction:
+        for side, field in enumerate((self.uid_field, self.iid_field)):
+            if field in interaction:
                 ids = interaction[field]
-                interaction.update(table.to(ids.device)[ids])
+                table = self.features_on(ids.device)[side]
+                interaction.update(table[ids])
         return interaction
+
+    def get_user_feature(self) -> Interaction:
+        """User features, one row per id from 0; only the ids, where there is no .user file."""
+        if self.user_feat is not None:
+            return self.user_feat
+        return Interaction({self.uid_field: torch.arange(self.user_num)})
+
+    def get_item_feature(self) -> Interaction:
+        """Item features, one row per id from 0; only the ids, where there is no .item file."""
+        if self.item_feat is not None:
+            return self.item_feat
+        return Interaction({self.iid_field: torch.arange(self.item_num)})
 
     def features_on(self, device: torch.device) -> tuple[Interaction, Interaction]:
         """User and item features on a device, moved there once for all parts of a data set."""
@@ -276,9 +289,10 @@ class Dataset:
         args = self.options.eval_args
         if self._encoded.times is None and (args.order == "TO" or "TS" in args.split):
             what = "order: TO" if args.order == "TO" else "split: TS"
+            found = self.field2type.get(self.time_field)
             raise DataError(
                 f"eval_args {{{what}}} needs the float column '{self.time_field}' (option"
-                f" TIME_FIELD) in .inter; no such column is loaded"
+                f" TIME_FIELD) in .inter, which is {found.value if found else 'not loaded'}"
             )
         users = self.inter_feat[self.uid_field].numpy()
         return split_rows(args, users, self._encoded.times, self._seed)

@@ -19,11 +19,7 @@ def choose_features(data: AtomicData, options: DataOptions) -> dict[str, Feature
     A token or token_seq column is a feature; a float or float_seq column is one if it is listed
     in `numerical_features`. What `unused_col` lists is none, and the rating and label columns
     never are, whatever lists them.
-
-    Raises:
-        DataError: an option names a column that is not loaded or is of the wrong type.
     """
-    check_options(data, options)
     targets = set(target_columns(options))
     left_out = {name for names in (options.unused_col or {}).values() for name in names}
     features: dict[str, FeatureSource] = {}

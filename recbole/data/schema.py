@@ -1,14 +1,14 @@
-"""What the columns of a data set mean: the fields a model may see, and the target it must not see."""
+"""What columns mean: the fields that a model may see, and the target that it must not see."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 
-class FeatureType(str, Enum):
+class FeatureType(StrEnum):
     """The four column types of atomic files."""
 
     TOKEN = "token"
@@ -17,7 +17,7 @@ class FeatureType(str, Enum):
     FLOAT_SEQ = "float_seq"
 
 
-class FeatureSource(str, Enum):
+class FeatureSource(StrEnum):
     """Where a column comes from: an atomic file, or the key that joins two of them."""
 
     INTERACTION = "inter"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,13 +106,13 @@ def read(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"Checkpoint {path} does not exist{_others(path)}")
+    damaged = f"Checkpoint {path} is damaged or of another program"
+    if not zipfile.is_zipfile(path):  # what torch.save writes
+        raise CheckpointError(damaged)
     try:
         payload = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"Checkpoint {path} is damaged or of another program: {reason}"
-        ) from None
+        raise CheckpointError(f"{damaged}: {str(error).splitlines()[0]}") from None
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
         found = payload.get("format") if isinstance(payload, dict) else None
         raise CheckpointError(

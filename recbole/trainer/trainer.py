@@ -116,6 +116,11 @@ class Trainer:
                     self._save(train_data, improved=True)
                     interrupted.checkpoint = self.files.checkpoint
                 raise
+            except TrainingDivergedError:
+                if saved:
+                    self.record.status = "diverged"
+                    self.record.write(self.files.record)
+                raise
         if saved and not self.finished:
             self._finish(train_data)
         return self.record.best_valid_score, self.record.best_valid_result

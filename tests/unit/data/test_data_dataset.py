@@ -208,6 +208,24 @@ def test_figures_and_names(tmp_path):
         dataset.num("genres")
 
 
+def test_one_warning_for_each_option_that_lists_the_target(tmp_path, caplog):
+    prepared(tmp_path, numerical_features=["rating"], normalize_field=["rating", "income"])
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "numerical_features: 'rating' is the target, so it is left out of the inputs",
+        "normalize_field: 'rating' is the target, so it is left out of the inputs",
+    ]
+
+
+def test_features_by_id_with_and_without_files(tmp_path):
+    dataset = prepared(tmp_path)
+    assert dataset.get_item_feature() is dataset.item_feat
+    bare = prepared(tmp_path / "bare", {"inter": INTER})
+    assert bare.get_user_feature()["user_id"].tolist() == [0, 1, 2, 3]
+    assert bare.get_item_feature().columns == ["item_id"]
+    assert bare[torch.tensor([0])].columns == ["user_id", "item_id", "rating", "timestamp"]
+
+
 def test_tokens_and_ids_both_ways(tmp_path):
     dataset = prepared(tmp_path)
     assert dataset.token2id("user_id", "u2") == 2

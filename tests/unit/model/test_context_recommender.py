@@ -199,6 +199,12 @@ class TestInitialisation:
         model = make_model("DCNV2", {"embedding_size": 16})
         assert model.cross.weight[0].std().item() == pytest.approx(1, rel=0.03)
 
+    def test_dcnv2_draws_each_gate_as_a_layer_of_its_own(self) -> None:
+        options = {"embedding_size": 10, "mixed": True, "expert_num": 70, "low_rank": 1}
+        gates = make_model("DCNV2", options).cross.gates
+        assert gates.weight.std().item() == pytest.approx((2 / 71) ** 0.5, rel=0.05)
+        assert (gates.bias == 0).all()
+
     def test_xdeepfm_keeps_the_biases_of_its_convolutions(self) -> None:
         bias = make_model("xDeepFM").cin.layers[1].bias
         assert 0 < bias.abs().max() <= 1 / (50 * 7) ** 0.5

@@ -159,6 +159,11 @@ def test_classes(
     assert in_double.tolist() == expected
 
 
+def test_a_rounded_rating_keeps_its_class() -> None:
+    head, _ = rating_head(5)
+    assert head.classes({"rating": torch.tensor([2.999999, 3.000001])}).tolist() == [2, 2]
+
+
 @pytest.mark.parametrize(("threshold", "negative"), [(4.0, 3), (3.5, 3), (5.0, 4), (1.5, 1)])
 def test_threshold_is_inclusive(threshold: float, negative: int) -> None:
     head = build_head(SupervisionOptions(multi_cls=5), Target("label", "rating", threshold, STARS))

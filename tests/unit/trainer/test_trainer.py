@@ -1,0 +1,154 @@
+"""The training loop: what it minimises, when it validates, which weights it keeps."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.errors import CheckpointError, TrainingDivergedError
+from recbole.trainer import Trainer
+from recbole.utils import init_seed
+
+
+def prepared(options, model="WideDeep"):
+    """A trainer and its three loaders."""
+    config = Config(model, "toy", config_dict=options)
+    init_seed(config["seed"], config["reproducibility"])
+    loaders = data_preparation(config, create_dataset(config))
+    network = config.model_class(config, loaders[0].dataset)
+    return Trainer(config, network), *loaders
+
+
+def losses(trainer):
+    return [epoch.train_loss for epoch in trainer.record.epochs]
+
+
+def test_training_lowers_the_loss_and_learns_the_data(toy):
+    trainer, train, valid, test = prepared({**toy, "epochs": 60, "learning_rate": 0.02})
+    score, result = trainer.fit(train, valid)
+    assert losses(trainer)[-1] < 0.8 * losses(trainer)[0]
+    assert score == result["auc"] > 0.6
+    assert trainer.evaluate(test)["auc"] > 0.6
+
+
+def test_the_best_epoch_is_kept(toy):
+    trainer, train, valid, _ = prepared(
+        {**toy, "epochs": 30, "learning_rate": 0.1, "stopping_step": 2}
+    )
+    score, result = trainer.fit(train, valid)
+    history = [epoch.valid_result["auc"] for epoch in trainer.record.epochs]
+    best = max(range(len(history)), key=lambda epoch: (history[epoch], epoch))
+    assert score == max(history)
+    assert trainer.record.best_epoch == best
+    assert len(history) == min(30, best + 1 + 3)  # stopping_step + 1 worse ones end it
+    assert trainer.evaluate(valid) == result
+    last = trainer.evaluate(valid, load_best_model=False)
+    assert last == result  # evaluate() above has loaded the best weights
+    saved = torch.load(trainer.saved_model_file, weights_only=True)
+    assert saved["best_epoch"] == best
+
+
+def test_a_lower_metric_can_be_the_better_one(toy):
+    options = {**toy, "epochs": 6, "valid_metric": "LogLoss", "learning_rate": 0.05}
+    trainer, train, valid, _ = prepared(options)
+    score, _ = trainer.fit(train, valid)
+    assert score == min(epoch.valid_result["logloss"] for epoch in trainer.record.epochs)
+
+
+def test_validation_every_other_epoch(toy):
+    trainer, train, valid, _ = prepared({**toy, "epochs": 5, "eval_step": 2})
+    calls = []
+    trainer.fit(train, valid, callback_fn=lambda epoch, score: calls.append(epoch))
+    assert [epoch.valid_result is not None for epoch in trainer.record.epochs] == [
+        False, True, False, True, False,
+    ]  # fmt: skip
+    assert calls == [1, 3]
+
+
+@pytest.mark.parametrize("how", ["no data", "eval_step 0"])
+def test_without_validation_the_last_weights_are_kept(toy, how):
+    trainer, train, valid, test = prepared({**toy, "eval_step": 0 if how == "eval_step 0" else 1})
+    assert trainer.fit(train, valid if how == "eval_step 0" else None) == (None, None)
+    in_memory = trainer.evaluate(test, load_best_model=False)
+    assert trainer.evaluate(test) == in_memory
+    assert trainer.record.best_epoch == 2
+
+
+def test_nothing_is_written_unless_asked(toy):
+    trainer, train, valid, test = prepared(toy)
+    trainer.fit(train, valid, saved=False)
+    assert not Path("saved").exists()
+    with pytest.raises(CheckpointError, match="does not exist"):
+        trainer.evaluate(test)
+
+
+def test_gradients_are_clipped(toy):
+    def norms(clip):
+        trainer, train, _, _ = prepared({**toy, "clip_grad_norm": clip})
+        trainer._step(next(train.batches()))
+        gradients = [p.grad.norm() for p in trainer.model.parameters()]
+        return torch.stack(gradients).norm()
+
+    assert norms(None) > 0.02
+    assert norms({"max_norm": 0.01}) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_mixed_precision_stays_close_to_full(toy):
+    results = []
+    for amp in (False, True):
+        trainer, train, valid, _ = prepared({**toy, "enable_amp": amp, "multi_cls": 5})
+        trainer.fit(train, valid, saved=False)
+        results.append(losses(trainer))
+    assert results[0] != results[1]
+    assert results[0] == pytest.approx(results[1], rel=0.02)
+
+
+def test_parts_of_the_loss_add_up(toy):
+    options = {**toy, "multi_cls": 5, "multi_ratio": 0.3}
+    trainer, train, valid, _ = prepared(options, "DCNV2")
+    trainer.fit(train, valid, saved=False)
+    for epoch in trainer.record.epochs:
+        parts = epoch.loss_parts
+        expected = 0.3 * parts["ce"] + 0.7 * (parts["bce"] + parts["penalty"])
+        assert epoch.train_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_sparse_adam_trains(toy):
+    trainer, train, valid, _ = prepared({**toy, "learner": "sparse_adam", "learning_rate": 0.02})
+    trainer.fit(train, valid, saved=False)
+    assert losses(trainer)[-1] < losses(trainer)[0]
+
+
+def test_divergence_is_recorded(toy):
+    trainer, train, valid, _ = prepared({**toy, "learner": "sgd", "learning_rate": 1e30})
+    with pytest.raises(TrainingDivergedError, match="epoch 0, step [0-9]+"):
+        trainer.fit(train, valid)
+    assert json.loads(trainer.files.record.read_text())["status"] == "diverged"
+
+
+def test_log_lines(toy, caplog):
+    trainer, train, valid, _ = prepared({**toy, "epochs": 1, "loss_decimal_place": 2})
+    logging.getLogger("recbole").propagate = True
+    with caplog.at_level("INFO", "recbole"):
+        trainer.fit(train, valid, saved=False)
+    training, validation = (m for m in caplog.messages if m.startswith("epoch 0"))
+    assert training.startswith("epoch 0 training [time: ")
+    assert f"train loss: {losses(trainer)[0]:.2f}, bce: " in training
+    assert validation.startswith("epoch 0 valid [time: ")
+    assert "auc : " in validation
+
+
+def test_tensorboard_scalars(toy):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer, train, valid, _ = prepared({**toy, "log_tensorboard": True})
+    trainer.fit(train, valid)
+    events = EventAccumulator(str(trainer.files.tensorboard))
+    events.Reload()
+    logged = [event.value for event in events.Scalars("Loss/Train")]
+    assert logged == pytest.approx(losses(trainer))
+    assert len(events.Scalars("Valid/auc")) == 3
