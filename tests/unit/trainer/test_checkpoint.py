@@ -20,7 +20,7 @@ def saved(toy, request):
 
 
 def test_it_scores_rows_without_the_data(saved):
-    config, model, dataset, _, _, test = load_data_and_model(saved)
+    _, model, dataset, _, _, test = load_data_and_model(saved)
     expected = torch.cat([model.predict(batch) for batch in test.batches()])
     tokens = {
         name: list(dataset.id2token(name, test.columns[name].long()))

@@ -1,7 +1,7 @@
 """The training loop: what it minimises, when it validates, which weights it keeps."""
 
 import json
-import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.errors import CheckpointError, TrainingDivergedError
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
+from tests.conftest import write_toy_dataset
 
 
 def prepared(options, model="WideDeep"):
@@ -28,6 +29,8 @@ def losses(trainer):
 
 
 def test_training_lowers_the_loss_and_learns_the_data(toy):
+    shutil.rmtree("dataset")
+    write_toy_dataset(Path("dataset"), users=100, items=80)
     trainer, train, valid, test = prepared({**toy, "epochs": 60, "learning_rate": 0.02})
     score, result = trainer.fit(train, valid)
     assert losses(trainer)[-1] < 0.8 * losses(trainer)[0]
@@ -125,17 +128,16 @@ def test_sparse_adam_trains(toy):
 
 def test_divergence_is_recorded(toy):
     trainer, train, valid, _ = prepared({**toy, "learner": "sgd", "learning_rate": 1e30})
-    with pytest.raises(TrainingDivergedError, match="epoch 0, step [0-9]+"):
+    with pytest.raises(TrainingDivergedError, match=r"epoch 0, step \d+"):
         trainer.fit(train, valid)
     assert json.loads(trainer.files.record.read_text())["status"] == "diverged"
 
 
 def test_log_lines(toy, caplog):
     trainer, train, valid, _ = prepared({**toy, "epochs": 1, "loss_decimal_place": 2})
-    logging.getLogger("recbole").propagate = True
     with caplog.at_level("INFO", "recbole"):
         trainer.fit(train, valid, saved=False)
-    training, validation = (m for m in caplog.messages if m.startswith("epoch 0"))
+    training, validation = dict.fromkeys(caplog.messages)
     assert training.startswith("epoch 0 training [time: ")
     assert f"train loss: {losses(trainer)[0]:.2f}, bce: " in training
     assert validation.startswith("epoch 0 valid [time: ")
