@@ -53,8 +53,8 @@ def toy(tmp_path, monkeypatch):
     return dict(TOY_OPTIONS)
 
 
-def write_movielens_like(folder: Path, name: str = "ml-100k") -> Path:
-    """A small generated data set with the columns of MovieLens-100K."""
+def write_movielens_like(folder: Path, name: str, genre: str) -> Path:
+    """A small generated data set with MovieLens' columns; `genre` names that of the genres."""
     random = np.random.default_rng(1)
     users, items = 60, 50
     taste, appeal = random.normal(size=(users, 3)), random.normal(size=(items, 3))
@@ -72,7 +72,8 @@ def write_movielens_like(folder: Path, name: str = "ml-100k") -> Path:
         for u in range(users):
             file.write(f"{u + 1}\t{20 + u % 9}\t{'MF'[u % 2]}\tjob{u % 4}\t{10000 + u}\n")
     with (path / f"{name}.item").open("w") as file:
-        file.write("item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n")
+        file.write("item_id:token\tmovie_title:token_seq\trelease_year:token")
+        file.write(f"\t{genre}:token_seq\n")
         for i in range(items):
             file.write(f"{i + 1}\tMovie {i}\t{1990 + i % 8}\tDrama Genre{i % 3}\n")
     return path
