@@ -79,6 +79,12 @@ def test_buckets_are_those_of_recbole(values, method, count):
     assert everything.min() >= 1 and everything.max() < buckets.size
 
 
+def test_logarithm_buckets_begin_above_two():
+    values = np.array([1.0, 2.0, 2.5, 1.5])  # levels 1, 2, floor(0.84 + 1) = 1, 1.5
+    buckets = fit_buckets(values, Discretization(method="LD"))
+    assert buckets.place(values).tolist() == [1, 3, 1, 2]
+
+
 def test_equal_distance_buckets_of_great_numbers_stay_in_range():
     values = np.array([0.0, 1e12])
     buckets = fit_buckets(values, Discretization(method="ED", bucket=4))
@@ -148,6 +154,18 @@ def test_logarithm_buckets_of_users_know_the_filling_of_row_0(tmp_path):
     levels = [1.0, *(math.floor(math.log(x) ** 2 + 1) for x in (3, 13 / 3, 9))]
     assert dataset.num("income") == len(set(levels)) + 1
     assert dataset.user_feat["income"].tolist() == [3, 1, 3, 2, 4]
+
+
+def test_row_0_is_filled_even_where_no_user_lacks_a_value(tmp_path):
+    files = {"inter": INTER, "user": USER.replace("u2\t30\t\n", "u2\t30\t1\n")}
+    options = {"discretization": {"income": {"method": "LD"}}, "normalize_all": False}
+    dataset = prepared(tmp_path, files, numerical_features=["income"], **options)
+    # Levels: 1 (u1, u2), 2 (u3: 3), 5 (u9: 9) and 2.57 -> 2 for the mean 3.5 of row 0.
+    assert dataset.user_feat["income"].tolist() == [2, 1, 1, 2, 3]
+    files["user"] = files["user"].replace("u3\t30\t3", "u3\t30\t1")
+    dataset = prepared(tmp_path / "b", files, numerical_features=["income"], **options)
+    # The mean is 3, whose level 2 no user has.
+    assert dataset.user_feat["income"].tolist() == [2, 1, 1, 1, 3] and dataset.num("income") == 4
 
 
 def test_the_encoder_comes_back_from_a_checkpoint_and_encodes_the_same(tmp_path):

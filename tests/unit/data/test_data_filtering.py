@@ -177,3 +177,9 @@ def test_when_nothing_is_left_the_filter_is_named_with_all_counts(tmp_path):
 def test_a_value_interval_must_fit_its_column(tmp_path, interval, message):
     with pytest.raises(DataError, match=message):
         prepared(tmp_path, val_interval=interval)
+
+
+def test_an_upper_bound_drops_the_rows_of_those_beyond_it(tmp_path):
+    dataset = prepared(tmp_path, item_inter_num_interval="[0,2]")  # a has three interactions
+    assert pairs(dataset) == ["u1b", "u3c", "u2c"]
+    assert tokens(dataset, "item_id") == ["b", "c", "z"]

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recbole.data import create_dataset
 from recbole.data.evaluation_options import EvalArgs
 from recbole.data.split import leave_one_out, part_counts, ranks, row_order, split_rows
 from recbole.errors import DataError
-from tests.unit.data.data_files import prepared
+from tests.unit.data.data_files import INTER, StandIn, prepared, write
 
 USERS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(np.array)
 RATIOS = st.tuples(st.floats(0.1, 9), st.floats(0, 3), st.floats(0, 3)).map(list)
@@ -150,6 +151,24 @@ def test_a_dataset_is_split_with_raw_times_even_if_they_are_scaled_inputs(tmp_pa
     ]
     assert test.inter_feat["timestamp"].tolist() == [1.0]
     assert train.encoder is test.encoder and train.item_feat is test.item_feat
+
+
+def test_a_missing_time_counts_as_the_mean(tmp_path):
+    inter = INTER.replace("\t60\n", "\t\n")  # the mean of 10 … 50 is 30, that of the third row
+    options = {"eval_args": {"order": "TO", "split": {"RS": [4, 1, 1]}}}
+    parts = prepared(tmp_path, {"inter": inter}, **options).build()
+    assert [part.inter_feat["rating"].tolist() for part in parts] == [[5, 3, 4, 5], [1], [2]]
+
+
+def test_the_seed_of_the_run_decides_the_split(tmp_path):
+    write(tmp_path, inter=INTER)
+
+    def times(seed):
+        train = create_dataset(StandIn(tmp_path, seed=seed)).build()[0]
+        return tuple(train.inter_feat["timestamp"].tolist())
+
+    assert times(1) == times(1)
+    assert len({times(seed) for seed in range(6)}) > 3
 
 
 @pytest.mark.parametrize("args", [{"order": "TO"}, {"split": {"TS": [0.8, 0.1, 0.1]}}])
