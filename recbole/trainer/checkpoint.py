@@ -49,9 +49,14 @@ class Checkpoint:
     fingerprint: dict[str, str]
     resume: dict[str, Any] | None
 
+    @property
+    def item_feat(self) -> Interaction | None:
+        """The item features under a Dataset's name."""
+        return self.item_features
+
     def build_model(self) -> ContextRecommender:
         """The model with its best weights, in evaluation mode, on the run's device."""
-        model = self.config.model_class(self.config, self.schema).to(self.config.device)
+        model = self.config.model_class(self.config, self).to(self.config.device)
         model.load_state_dict(self.weights)
         return model.eval()
 
@@ -108,7 +113,7 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         payload = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or "it is empty").splitlines()[0]
         raise CheckpointError(
             f"Checkpoint {path} is damaged or of another program: {reason}"
         ) from None
