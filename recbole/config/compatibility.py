@@ -37,7 +37,6 @@ WITHOUT_MEANING: dict[str, str] = {
 
 #: Would change a result, so only the value that asks for nothing is accepted.
 NOT_SUPPORTED: dict[str, str] = {
-    "train_neg_sample_args": "training uses labelled rows only",
     "alias_of_user_id": "every field has a vocabulary of its own",
     "alias_of_item_id": "every field has a vocabulary of its own",
     "preload_weight": "embeddings are learned from scratch",

@@ -138,11 +138,11 @@ def _column(array: Any, feature_type: FeatureType, name: str, options: DataOptio
             return FloatColumn(parse_numbers(array))
         return FloatColumn(finite(array.fill_null(np.nan).to_numpy(zero_copy_only=False)))
     length = (options.seq_len or {}).get(name)
-    column = _sequences(array, options.seq_separator, feature_type)
+    column = split_sequences(array, options.seq_separator, feature_type)
     return column if length is None else column.truncate(length)
 
 
-def _sequences(strings: Any, separator: str, feature_type: FeatureType) -> SequenceColumn:
+def split_sequences(strings: Any, separator: str, feature_type: FeatureType) -> SequenceColumn:
     """Split N strings into their elements; two separators in a row make no empty element."""
     lists = pc.split_pattern(strings.fill_null(""), separator)
     offsets = offsets_of(pc.list_value_length(lists).to_numpy(zero_copy_only=False))

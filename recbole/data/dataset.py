@@ -37,7 +37,10 @@ class Dataset:
         user_feat: user features in the order of the ids, or None.
         item_feat: item features in the order of the ids, or None.
         fingerprint: the SHA-256 of each file read, by file name.
+        part: train, valid or test where this is a part that `build` made; else None.
     """
+
+    part: str | None = None
 
     def __init__(
         self,
@@ -269,7 +272,15 @@ class Dataset:
         Raises:
             DataError: rows are to be ordered or split by time, and no time column is loaded.
         """
-        return [self.copy(self.inter_feat.take(rows)) for rows in self._rows_of_parts()]
+        parts = [self.copy(self.inter_feat.take(rows)) for rows in self._rows_of_parts()]
+        for part, name in zip(parts, PARTS, strict=True):
+            part.part = name
+        return parts
+
+    def interactions_of(self, *parts: str) -> Interaction:
+        """The interactions of some parts, in the order of the parts named; also asked of a part."""
+        rows = dict(zip(PARTS, self._rows_of_parts(), strict=True))
+        return self._encoded.interactions.take(torch.cat([rows[part] for part in parts]))
 
     def copy(self, new_inter_feat: Interaction) -> Dataset:
         """The same data set with other interactions."""

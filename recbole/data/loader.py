@@ -45,12 +45,12 @@ class Loader:
         self._seed = seed
         names = _batch_columns(dataset)
         rows = Interaction({n: c for n, c in dataset.inter_feat.interaction.items() if n in names})
-        self._interactions = _Gatherer(rows.to(self.device), names)
+        self._interactions = Gatherer(rows.to(self.device), names)
         self.columns = self._interactions.columns
         users, items = dataset.features_on(self.device)
         own = set(rows)
-        self._users = _Gatherer(users, names - own)
-        self._items = _Gatherer(items, names - own)
+        self._users = Gatherer(users, names - own)
+        self._items = Gatherer(items, names - own)
 
     @property
     def _dataset(self) -> Dataset:
@@ -83,16 +83,26 @@ class Loader:
         generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
         return torch.randperm(self.num_rows, generator=generator)
 
-    def gather(self, rows: Tensor) -> Interaction:
-        """The batch of some rows: an index [B] on the device."""
+    def gather(self, rows: Tensor, items: Tensor | None = None) -> Interaction:
+        """The batch of some rows: an index [B] on the device.
+
+        With `items`, ids [B], each row is about that item instead of its own; what belongs to the
+        interaction stays, its label and rating too.
+        """
         batch = self._interactions.gather(rows)
+        if items is not None:
+            batch[self.dataset.iid_field] = items
         batch.update(self._users.gather(batch[self.dataset.uid_field]))
         batch.update(self._items.gather(batch[self.dataset.iid_field]))
         return Interaction(batch)
 
 
-class _Gatherer:
-    """Columns of one table, those of one type laid one under the other to be gathered at once."""
+class Gatherer:
+    """Columns of one table, those of one type laid one under the other to be gathered at once.
+
+    Attributes:
+        columns: the columns, as an Interaction; the same memory.
+    """
 
     def __init__(self, table: Interaction, names: Iterable[str]) -> None:
         wanted = set(names)

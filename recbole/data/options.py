@@ -16,6 +16,27 @@ FieldName = Annotated[str, Field(min_length=1)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class NegativeSampling(Options):
+    """RecBole's `train_neg_sample_args`."""
+
+    distribution: Literal["uniform", "popularity"] = Field(
+        "uniform", description="uniform, or popularity: in proportion to interactions^alpha"
+    )
+    sample_num: int = Field(1, ge=1, description="negatives for each positive")
+    alpha: FiniteFloat = Field(1.0, ge=0, description="exponent of popularity")
+    dynamic: bool | None = Field(False, description="not supported: leave it out")
+    candidate_num: int = Field(0, description="of dynamic sampling: leave it out")
+
+    @model_validator(mode="after")
+    def _not_dynamic(self) -> NegativeSampling:
+        if self.dynamic or self.candidate_num:
+            raise ValueError(
+                "expected no dynamic sampling, which is not supported; leave out 'dynamic' and"
+                " 'candidate_num'"
+            )
+        return self
+
+
 class Discretization(Options):
     """How a float field becomes buckets."""
 
@@ -99,6 +120,10 @@ class DataOptions(Options):
     eval_args: EvalArgs = Field(EvalArgs(), description="how rows are ordered, split, evaluated")
     train_batch_size: int = Field(2048, ge=1, description="rows of a training batch")
     eval_batch_size: int = Field(4096, ge=1, description="rows of an evaluation batch")
+    train_neg_sample_args: NegativeSampling | None = Field(
+        None, description="negatives drawn for training where every row is a positive:"
+        " {distribution: uniform|popularity, sample_num: 1, alpha: 1.0}",
+    )  # fmt: skip
     shuffle: bool = Field(True, description="a new random order of the training rows every epoch")
 
     @property

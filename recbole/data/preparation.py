@@ -23,6 +23,7 @@ from recbole.data.files import AtomicData, location, read_atomic_files
 from recbole.data.filtering import filter_rows
 from recbole.data.interaction import Interaction
 from recbole.data.loader import Loader
+from recbole.data.negative_loader import NegativeLoader
 from recbole.data.options import DataOptions
 from recbole.data.schema import Schema
 from recbole.data.target import TargetColumns, make_target
@@ -53,21 +54,43 @@ def create_dataset(config: Any) -> Dataset:
 def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loader]:
     """The Loaders of training, validation and test, on the device of a Config.
 
+    With `train_neg_sample_args` every row is a positive, and the training batches hold negatives
+    too.
+
     Raises:
-        DataError: the data has no label, or lacks the time column that the split needs.
+        DataError: the data has no label, or lacks the time column that the split needs; or it has
+            one, and negatives are to be drawn all the same.
     """
-    if dataset.label_field not in dataset.inter_feat:
+    options: DataOptions = config.data
+    sampling = options.train_neg_sample_args
+    has_label = dataset.label_field in dataset.inter_feat
+    if not has_label and sampling is None:
         raise DataError(
             f"{dataset.dataset_name}: expected a label; set threshold, such as {{rating: 4}}, or"
-            f" load a column '{dataset.label_field}' (option LABEL_FIELD) of 0 and 1 from .inter"
+            f" load a column '{dataset.label_field}' (option LABEL_FIELD) of 0 and 1 from .inter;"
+            " or, where every row is a positive, train_neg_sample_args: {distribution: uniform,"
+            " sample_num: 1}"
         )
-    options: DataOptions = config.data
+    if has_label and sampling is not None:
+        raise DataError(
+            f"{dataset.dataset_name}: train_neg_sample_args draws negatives for rows that are all"
+            f" positives, and these have a label '{dataset.label_field}'; leave out"
+            " train_neg_sample_args, or the threshold and the label column"
+        )
     train, valid, test = dataset.build()
     device, seed = torch.device(config["device"]), config["seed"]
     for part, rows in dataset.statistics["parts"].items():
         _log.debug("%s: %s rows", part, f"{rows:,}")
+    if sampling is None:
+        train_data = Loader(train, options.train_batch_size, options.shuffle, device, seed)
+    else:
+        for positives in (train, valid, test):
+            positives.inter_feat[positives.label_field] = torch.ones(len(positives))
+        train_data = NegativeLoader(
+            train, sampling, options.train_batch_size, options.shuffle, device, seed
+        )
     return (
-        Loader(train, options.train_batch_size, options.shuffle, device, seed),
+        train_data,
         Loader(valid, options.eval_batch_size, False, device, seed),
         Loader(test, options.eval_batch_size, False, device, seed),
     )

@@ -34,7 +34,7 @@ def staging_folder(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{target.name}.partial-"
     _sweep(target.parent, prefix)
-    with _sigterm_as_exit():
+    with sigterm_as_exit():
         staging, lock = _claim(target.parent, prefix)
         try:
             yield staging
@@ -107,7 +107,7 @@ def _lock(folder: Path) -> int:
 
 
 @contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
+def sigterm_as_exit() -> Iterator[None]:
     """Let SIGTERM unwind the stack instead of ending the process on the spot."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

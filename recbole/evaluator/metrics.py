@@ -9,8 +9,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from recbole.errors import did_you_mean
+from recbole.evaluator import list_metrics as listing
 from recbole.evaluator import ranking_metrics as ranking
 from recbole.evaluator import value_metrics as value
+from recbole.evaluator.list_metrics import RankedLists
 from recbole.evaluator.predictions import Predictions
 from recbole.evaluator.types import EvaluatorType
 
@@ -52,6 +54,27 @@ class RankingMetric(Metric):
     kind = EvaluatorType.RANKING
     function: Callable[[Tensor, Tensor], Tensor]
 
+    def compute(self, lists: RankedLists) -> Tensor:
+        """Its values at the cut-offs 1 to K: float64 [K]."""
+        return self.function(lists.hits, lists.positives)
+
+
+@dataclass(frozen=True)
+class ListMetric(Metric):
+    """A metric of ranked lists that needs more than hits: `function` maps lists to values [K].
+
+    Attributes:
+        graded: whether it needs the ratings of the positives.
+    """
+
+    kind = EvaluatorType.RANKING
+    function: Callable[[RankedLists], Tensor]
+    graded: bool = field(default=False, kw_only=True)
+
+    def compute(self, lists: RankedLists) -> Tensor:
+        """Its values at the cut-offs 1 to K: float64 [K]."""
+        return self.function(lists)
+
 
 def _rating_accuracy(p: Predictions) -> float:
     return value.rating_accuracy(_graded(p.class_probabilities), _graded(p.classes))
@@ -92,14 +115,27 @@ _ALL: tuple[Metric, ...] = (
     RankingMetric("Hit", ranking.hit, bigger_is_better=True),
     RankingMetric("MAP", ranking.mean_average_precision, bigger_is_better=True),
     RankingMetric("Precision", ranking.precision, bigger_is_better=True),
+    ListMetric("GradedNDCG", listing.graded_ndcg, bigger_is_better=True, graded=True),
+    ListMetric("AveragePopularity", listing.average_popularity, bigger_is_better=False),
+    ListMetric("ItemCoverage", listing.item_coverage, bigger_is_better=True),
+    ListMetric("GiniIndex", listing.gini_index, bigger_is_better=False),
+    ListMetric("ShannonEntropy", listing.shannon_entropy, bigger_is_better=True),
+    ListMetric("TailPercentage", listing.tail_percentage, bigger_is_better=True),
 )
 
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
 """Every metric by its key, the lower-case name."""
 
 
+DEFAULT_RANKING_METRICS = ("Recall", "MRR", "NDCG", "Hit", "Precision")
+"""RecBole's, computed beside the value metrics when none is asked for and items are ranked."""
+
+
 def default_metrics(rating_head: bool) -> list[str]:
-    """The names of the metrics that are computed when none is asked for: all value metrics."""
+    """The names of the metrics that are computed when none is asked for: all value metrics.
+
+    Where candidates are ranked, `DEFAULT_RANKING_METRICS` come after them.
+    """
     return [
         metric.name
         for metric in _ALL

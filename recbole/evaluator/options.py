@@ -7,7 +7,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from recbole.config.options import Options
-from recbole.evaluator.metrics import default_metrics, find_metric, split_cutoff
+from recbole.evaluator.metrics import (
+    DEFAULT_RANKING_METRICS,
+    default_metrics,
+    find_metric,
+    split_cutoff,
+)
 
 
 def _as_list(value: Any) -> Any:
@@ -50,7 +55,8 @@ class EvaluationOptions(Options):
     metrics: Metrics | None = Field(
         None,
         description="metrics to compute, one or a list; null: every value metric that fits"
-        " the model's head",
+        " the model's head and, where eval_args mode ranks items, Recall, MRR, NDCG, Hit,"
+        " Precision",
     )
     topk: Cutoffs = Field([10], description="cut-offs k of the ranking metrics, one or a list")
     valid_metric: MetricNameWithCutoff = Field(
@@ -64,6 +70,13 @@ class EvaluationOptions(Options):
     metric_decimal_place: int = Field(
         4, ge=0, le=15, description="decimal places that results are rounded to"
     )
+    tail_ratio: float = Field(
+        0.1, gt=0, allow_inf_nan=False, description="TailPercentage: share of the training items"
+        " that are the long tail; above 1: most interactions of such an item",
+    )  # fmt: skip
+    eval_memory_mb: float = Field(
+        512, gt=0, allow_inf_nan=False, description="MiB of working memory of full ranking",
+    )  # fmt: skip
 
     @property
     def valid_key(self) -> str:
@@ -88,7 +101,8 @@ class EvaluationOptions(Options):
     @model_validator(mode="after")
     def _valid_metric_is_computed(self) -> EvaluationOptions:
         metric, cutoff = split_cutoff(self.valid_metric)
-        computed = self.metrics or default_metrics(rating_head=True)
+        # Without 'metrics' the mode has a say, which only the evaluator knows.
+        computed = self.metrics or [*default_metrics(rating_head=True), *DEFAULT_RANKING_METRICS]
         if metric.name not in computed:
             raise ValueError(
                 f"Options 'valid_metric' and 'metrics' disagree: expected {metric.name} among the"

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from recbole.data.sampling import differs_from_previous
+
 _SMALLEST_PROBABILITY = 1e-15
 
 
@@ -26,7 +28,7 @@ def auc(scores: Tensor, labels: Tensor) -> float:
     order = scores.argsort()
     is_start = torch.zeros_like(order, dtype=torch.bool)
     is_start[:1] = True
-    return _mean_auc(scores[order], labels[order], is_start)
+    return mean_auc(*auc_sums(scores[order], labels[order], is_start))
 
 
 def gauc(scores: Tensor, labels: Tensor, users: Tensor) -> float:
@@ -42,11 +44,13 @@ def gauc(scores: Tensor, labels: Tensor, users: Tensor) -> float:
     """
     order = scores.argsort()
     order = order[users[order].argsort(stable=True)]  # by user, then by score
-    return _mean_auc(scores[order], labels[order], _differs_from_previous(users[order]))
+    return mean_auc(*auc_sums(scores[order], labels[order], differs_from_previous(users[order])))
 
 
-def _mean_auc(scores: Tensor, labels: Tensor, is_start: Tensor) -> float:
-    """AUC within each group of rows, averaged over the groups with their clicks as weights.
+def auc_sums(scores: Tensor, labels: Tensor, is_start: Tensor) -> tuple[Tensor, Tensor]:
+    """AUC within each group of rows: Σ AUC · clicks and Σ clicks, over the groups that have one.
+
+    What several calls return, each with groups of its own, may be added up for `mean_auc`.
 
     Counts in integers (Mann-Whitney: the sum of the clicks' ranks), so that it is exact up to the
     divisions. Ranks are kept doubled, because a tied rank can end in one half.
@@ -56,7 +60,7 @@ def _mean_auc(scores: Tensor, labels: Tensor, is_start: Tensor) -> float:
         is_start: bool [N], marks the first row of each of G groups.
     """
     clicks = labels > 0
-    is_run_start = is_start | _differs_from_previous(scores)
+    is_run_start = is_start | differs_from_previous(scores)
     run_first = is_run_start.nonzero().squeeze(1)  # [T] first row of each run of tied scores
     run_last = _last_rows(run_first, len(scores))  # [T]
     group_first = is_start.nonzero().squeeze(1)  # [G]
@@ -74,14 +78,12 @@ def _mean_auc(scores: Tensor, labels: Tensor, is_start: Tensor) -> float:
     defined = (positives > 0) & (negatives > 0)
     # (pairs_won / (positives · negatives)) · positives, summed
     weighted = (pairs_won[defined] / negatives[defined]).sum()
-    return float(weighted / positives[defined].sum())  # 0 / 0 = NaN where no group is left
+    return weighted, positives[defined].sum()
 
 
-def _differs_from_previous(values: Tensor) -> Tensor:
-    """Bool [N]: True where a value differs from the one before it, and for the first."""
-    differs = torch.ones_like(values, dtype=torch.bool)
-    differs[1:] = values[1:] != values[:-1]
-    return differs
+def mean_auc(weighted: Tensor, weights: Tensor) -> float:
+    """The AUC that sums of `auc_sums` give; NaN where no group has one."""
+    return float(weighted / weights)
 
 
 def _last_rows(first: Tensor, rows: int) -> Tensor:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from recbole.config.options import ModelOptions
-from recbole.data.schema import FeatureType, Schema
+from recbole.data.interaction import Interaction, widen
+from recbole.data.schema import FeatureSource, FeatureType, Schema
 from recbole.errors import ConfigError
 from recbole.model.embedding import FieldEmbedding, FirstOrderLinear
 from recbole.model.head import Head, Scores, build_head
@@ -20,6 +21,8 @@ from recbole.model.options import UndeclaredOptions
 from recbole.model.types import Batch, HasSchema, InputType, ModelConfig, ModelType
 
 OptionsClass = type[ModelOptions]
+
+_ITEM_SOURCES = (FeatureSource.ITEM, FeatureSource.ITEM_ID)
 
 
 class AbstractRecommender(nn.Module):
@@ -40,6 +43,10 @@ class AbstractRecommender(nn.Module):
         """The score of each row: [B]."""
         raise NotImplementedError
 
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
+        """The score of every item for each of U users, one user after the other: [U·I]."""
+        raise NotImplementedError
+
     def __str__(self) -> str:
         """The modules, and the number of trainable parameters."""
         trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
@@ -58,7 +65,8 @@ class ContextRecommender(AbstractRecommender):
 
     Args:
         config: the options.
-        dataset: a Dataset, or a Schema read from a checkpoint; only its `schema` is used.
+        dataset: a Dataset, or a Checkpoint or Schema, which says as much; its `schema` is used and,
+            by `full_sort_predict`, its `item_feat`, where it has one.
 
     Attributes:
         Options: the class of the model's options.
@@ -91,6 +99,8 @@ class ContextRecommender(AbstractRecommender):
         self.embedding_size: int = config["embedding_size"]
         self.numerical_features = config["numerical_features"]
         self._name_fields(schema)
+        self._schema = schema
+        self._item_feat: Interaction | None = getattr(dataset, "item_feat", None)
 
         self.field_embedding = FieldEmbedding(
             schema.fields, self.embedding_size, sparse=config["learner"] == "sparse_adam"
@@ -148,6 +158,35 @@ class ContextRecommender(AbstractRecommender):
     def predict(self, interaction: Batch) -> Tensor:
         """The probability of a click: [B]."""
         return self.head.click_probability(self.logits(interaction))
+
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
+        """The click probability of every item, padding among them: U users -> [U·I].
+
+        All of it at once; for bounded memory, see `recbole.utils.case_study` and `FullRanker`.
+
+        Args:
+            interaction: U rows with what the model reads that is not of items, as
+                `dataset.join(Interaction({"user_id": users}))` gives it.
+
+        Raises:
+            ConfigError: the model was built from a schema alone, and reads item features.
+        """
+        of_items = [f for f in self._schema.fields if f.source in _ITEM_SOURCES]
+        others = [f.name for f in self._schema.fields if f.source not in _ITEM_SOURCES]
+        users = interaction[self._schema.user_field]
+        (count,) = (f.size for f in of_items if f.name == self._schema.item_field)
+        columns = dict(self._item_feat.interaction) if self._item_feat is not None else {}
+        columns.setdefault(self._schema.item_field, torch.arange(count))
+        missing = [f.name for f in of_items if f.name not in columns]
+        if missing:
+            raise ConfigError(
+                f"full_sort_predict needs the features of all items ({', '.join(missing)}): build"
+                " the model from a Dataset or by Checkpoint.build_model, not from a Schema"
+            )
+        rows = {name: interaction[name].repeat_interleave(count, dim=0) for name in others}
+        items = Interaction({f.name: widen(columns[f.name]) for f in of_items})
+        rows.update(items.to(users.device).repeat(len(users)).interaction)  # [I] -> [U·I]
+        return self.predict(Interaction(rows))
 
     def scores(self, batch: Batch) -> Scores:
         """Click and class probabilities from one forward pass, for evaluation."""

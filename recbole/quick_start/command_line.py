@@ -1,15 +1,23 @@
-"""The command line: `python run_recbole.py` and `recbole`."""
+"""The command line: `python run_recbole.py` and `recbole`, with its subcommands."""
 
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from recbole.config.sources import parse_command_line
-from recbole.errors import RecBoleError
+from recbole.errors import ConfigError, did_you_mean
+from recbole.quick_start.exit_status import exit_status
+
+#: A first argument that is one of these hands the others to the function `main` of its module.
+_SUBCOMMANDS = {
+    "predict": "recbole.quick_start.predict_command",
+    "recommend": "recbole.quick_start.recommend_command",
+    "compare": "recbole.quick_start.compare_command",
+}
 
 _DESCRIPTION = """\
 Train a click-through-rate model on rated feedback and test it.
@@ -31,6 +39,14 @@ examples:
       what the options are, where each comes from and what it means
   run_recbole.py --resume=saved/DCNV2-Nov-21-2026_10-00-00-000.pth
       go on with an interrupted run
+
+commands that use a trained model (run_recbole.py <command> --help says more):
+  run_recbole.py predict --checkpoint=saved/<Model>-<time>.pth --input=rows.csv --output=scores.csv
+      click probabilities, and those of the ratings, for the rows of a file
+  run_recbole.py recommend --checkpoint=saved/<Model>-<time>.pth --users=196,186 --topk=10
+      the best items that a user has not seen
+  run_recbole.py compare --checkpoint=saved/A.pth --checkpoint=saved/B.pth --user=196
+      what two models recommend to a user, side by side, also as a page (compare.html)
 
 Results: saved/<Model>-<time>.pth (checkpoint) and .json (options, every epoch, test result)."""
 
@@ -64,21 +80,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 1 diverged, 2 bad input, 130/143 interrupted."""
-    try:
-        _main(sys.argv[1:] if arguments is None else arguments)
-    except RecBoleError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 128 + signal.SIGINT
-    return 0
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in _SUBCOMMANDS:
+        return exit_status(import_module(_SUBCOMMANDS[given[0]]).main, given[1:])
+    return exit_status(_main, given)
 
 
 def _main(arguments: Sequence[str]) -> None:
+    if arguments and not arguments[0].startswith("-"):
+        raise ConfigError(
+            f"Command line: expected --key=value or one of {', '.join(_SUBCOMMANDS)}, got"
+            f" {arguments[0]!r}.{did_you_mean(arguments[0], _SUBCOMMANDS)}"
+        )
     flags, rest = _parser().parse_known_args(arguments)
     options = parse_command_line(rest)
     files = [path for given in flags.config_files for path in given.split()]

@@ -50,9 +50,14 @@ class Checkpoint:
     fingerprint: dict[str, str]
     resume: dict[str, Any] | None
 
+    @property
+    def item_feat(self) -> Interaction | None:
+        """The item features under a Dataset's name."""
+        return self.item_features
+
     def build_model(self) -> ContextRecommender:
         """The model with its best weights, in evaluation mode, on the run's device."""
-        model = self.config.model_class(self.config, self.schema).to(self.config.device)
+        model = self.config.model_class(self.config, self).to(self.config.device)
         model.load_state_dict(self.weights)
         return model.eval()
 
@@ -112,7 +117,8 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         payload = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise CheckpointError(f"{damaged}: {str(error).splitlines()[0]}") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{damaged}: {reason}") from None
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
         found = payload.get("format") if isinstance(payload, dict) else None
         raise CheckpointError(

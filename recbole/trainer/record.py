@@ -94,7 +94,7 @@ class RunRecord:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_text(json.dumps(_finite(self.to_dict()), indent=1) + "\n")
+            temporary.write_text(json.dumps(finite(self.to_dict()), indent=1) + "\n")
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -129,12 +129,12 @@ def versions() -> dict[str, str]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON knows no NaN: an undefined number becomes null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     return value

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from recbole.config import Config
 from recbole.data import Interaction, Loader
 from recbole.errors import CheckpointError, TrainingDivergedError
-from recbole.evaluator import Evaluator, collect
+from recbole.evaluator import Evaluator
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.trainer import checkpoint, state
 from recbole.trainer.divergence import likely_cause
@@ -52,7 +52,13 @@ class Trainer:
         self.files = RunFiles.new(config.environment.checkpoint_dir, config.run_name)
         self.record = RunRecord.of(config, model, self.device)
         self.optimizers = build_optimizers(model, self.options)
-        self.evaluator = Evaluator(config.evaluation, rating_head=model.head.num_logits > 1)
+        self.evaluator = Evaluator(
+            config.evaluation,
+            rating_head=model.head.num_logits > 1,
+            modes=config.data.eval_args.modes,
+            seed=config.environment.seed,
+            has_labels=config.data.train_neg_sample_args is None,
+        )
         self.stopping = EarlyStopping(
             self.options.stopping_step, config.evaluation.bigger_is_better
         )
@@ -214,7 +220,7 @@ class Trainer:
         if load_best_model:
             payload = checkpoint.read(model_file or self.files.checkpoint)
             self.model.load_state_dict(payload["state_dict"])
-        return self.evaluator.evaluate(collect(self.model, eval_data))
+        return self.evaluator.evaluate_part(self.model, eval_data)
 
     def resume_checkpoint(self, resume_file: str | Path) -> None:
         """Take up a run where its checkpoint left it. Call before `fit`.

@@ -135,9 +135,13 @@ def test_a_mistyped_option_names_the_nearest():
         ({"state": "LOUD"}, "expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'LOUD'"),
         ({"gpu_id": "0,1"}, "expected the number of one device, such as 0, got '0,1'"),
         (
-            {"train_neg_sample_args": {"distribution": "uniform"}},
-            "Option 'train_neg_sample_args' (config_dict) is not supported: training uses labelled"
-            " rows only; got {'distribution': 'uniform'}",
+            {"train_neg_sample_args": {"distribution": "uniform", "dynamic": True}},
+            "expected no dynamic sampling, which is not supported",
+        ),
+        (
+            {"preload_weight": {"item_id": "vectors"}},
+            "Option 'preload_weight' (config_dict) is not supported: embeddings are learned from"
+            " scratch; got {'item_id': 'vectors'}",
         ),
     ],
 )

@@ -43,8 +43,8 @@ def test_a_direction_that_agrees_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"metrics": ["AUX"]}, r"expected one of AUC, .*Precision \(Did you mean 'AUC'\?\)"),
-        ({"metrics": ["qqqq"]}, r"expected one of AUC, .*Precision \["),
+        ({"metrics": ["AUX"]}, r"expected one of AUC, .*TailPercentage \(Did you mean 'AUC'\?\)"),
+        ({"metrics": ["qqqq"]}, r"expected one of AUC, .*TailPercentage \["),
         ({"metrics": ["NDCG@10"]}, r"Did you mean 'NDCG'\?"),
         ({"metrics": []}, "expected at least one"),
         ({"metrics": 3}, "valid string"),
@@ -67,7 +67,13 @@ def test_a_direction_that_agrees_is_accepted() -> None:
             "Options 'valid_metric' and 'valid_metric_bigger' disagree: RMSE is better when lower",
         ),
         ({"metrics": ["LogLoss"]}, "disagree: expected AUC among the metrics, got LogLoss"),
-        ({"valid_metric": "MRR@10"}, "expected MRR among the metrics, got AUC, LogLoss"),
+        ({"valid_metric": "MAP@10"}, "expected MAP among the metrics, got AUC, LogLoss"),
+        (
+            {"metrics": ["AUC"], "valid_metric": "MRR@10"},
+            "expected MRR among the metrics, got AUC;",
+        ),
+        ({"tail_ratio": 0}, "greater than 0"),
+        ({"eval_memory_mb": 0}, "greater than 0"),
         (
             {"metrics": ["MRR"], "topk": [5, 20], "valid_metric": "MRR@10"},
             "expected 10 among the cut-offs, got 5, 20",
@@ -89,7 +95,7 @@ def test_registry() -> None:
     assert kinds["MAP"] is EvaluatorType.RANKING
     directions = {metric.name: metric.bigger_is_better for metric in METRICS.values()}
     assert [n for n, bigger in directions.items() if bigger is False] == [
-        "LogLoss", "MAE", "RMSE", "ECE", "RatingMAE",
+        "LogLoss", "MAE", "RMSE", "ECE", "RatingMAE", "AveragePopularity", "GiniIndex",
     ]  # fmt: skip
     assert [n for n, bigger in directions.items() if bigger is None] == ["COPC"]
 

@@ -1,0 +1,297 @@
+"""Ranking of saved models: how high the items that users liked stand in their lists.
+
+The data and the split come from each checkpoint's own config and seed. Checkpoints of one split are
+ranked on the very same candidates, which do not depend on a model.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recbole.config import Config
+from recbole.data import Loader, candidates, create_dataset, data_preparation
+from recbole.data.candidates import Candidates
+from recbole.errors import ConfigError
+from recbole.evaluator import Evaluator, EvaluatorType
+from recbole.evaluator.metrics import find_metric
+from recbole.quick_start.device import device_overrides
+from recbole.quick_start.same_data import refuse_changed_data
+from recbole.trainer import checkpoint
+from recbole.trainer.checkpoint import Checkpoint
+from recbole.trainer.record import describe_device, finite, versions
+
+logger = logging.getLogger(__name__)
+
+PARTS = ("valid", "test")
+#: Options of the data that change neither rows nor ids.
+_WITHOUT_EFFECT = ("data_path", "train_batch_size", "eval_batch_size", "shuffle", "eval_args")
+
+
+@dataclass(frozen=True)
+class RankResult:
+    """How one model ranks the items of one part.
+
+    Attributes:
+        checkpoint: its file.
+        config: the options of its run.
+        part: valid or test.
+        mode: what was ranked: uniN, popN or full.
+        candidate_seed: of the candidates' draws; None in mode full, which draws none.
+        fingerprint: SHA-256 of the split and the rows of the part; with mode and seed it names the
+            candidates, so that results may be compared where all three are the same.
+        values: the metrics, such as 'ndcg@10'.
+        seconds: what candidates (0 where those of an earlier checkpoint serve) and metrics took.
+    """
+
+    checkpoint: Path
+    config: Config = field(compare=False)
+    part: str
+    mode: str
+    candidate_seed: int | None
+    fingerprint: str
+    values: dict[str, float]
+    seconds: dict[str, float] = field(compare=False)
+
+    @property
+    def ranked_on(self) -> tuple[Any, ...]:
+        """What the candidates are, whatever the part."""
+        return self.fingerprint, self.mode, self.candidate_seed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a json file."""
+        return {
+            "checkpoint": str(self.checkpoint),
+            "model": self.config.model,
+            "dataset": self.config.dataset,
+            "multi_cls": self.config["multi_cls"],
+            "run_seed": self.config.environment.seed,
+            "part": self.part,
+            "mode": self.mode,
+            "candidate_seed": self.candidate_seed,
+            "split": self.fingerprint,
+            "seconds": self.seconds,
+            "metrics": finite(self.values),
+        }
+
+
+def rank_eval(
+    checkpoints: Sequence[str | Path],
+    metrics: Sequence[str] = ("NDCG", "Recall"),
+    topk: Sequence[int] = (10, 20),
+    mode: str = "uni100",
+    eval_batch_size: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    output: str | Path | None = None,
+    candidates_file: str | Path | None = None,
+) -> list[RankResult]:
+    """Rank with saved models, and leave `<checkpoint stem>.rank.json` beside each.
+
+    >>> rank_eval(["saved/WideDeep.pth", "saved/DCNV2.pth"], metrics=["NDCG"], topk=[10])
+
+    Args:
+        checkpoints: their files.
+        metrics: names of metrics; value metrics such as AUC are computed on the labelled rows.
+        topk: cut-offs.
+        mode: uniN or popN, N sampled negatives for each positive, or full.
+        eval_batch_size: rows of a forward pass; None: what the checkpoint's run had.
+        seed: of the candidates' draws; None: that of the checkpoint's run. (The split is always
+            that of the run.)
+        device: cpu, cuda or cuda:<number>; None: CUDA where there is a device.
+        output: a json file for the results of all.
+        candidates_file: where the candidates are kept: read if the file is there, written if not.
+
+    Returns:
+        Two results for each checkpoint, validation and test, in the order given.
+
+    Raises:
+        CheckpointError: a checkpoint is unusable, or the data has changed since its training.
+        ConfigError: an option is at fault.
+        DataError: the candidates in the file are those of another split or mode.
+    """
+    if not checkpoints:
+        raise ConfigError("Option 'checkpoint': expected at least one file, got none")
+    if mode == "labeled":
+        raise ConfigError("Option 'mode': expected uniN, popN or full, which rank; got labeled")
+    if mode == "full" and candidates_file is not None:
+        raise ConfigError("Option 'candidates': mode full ranks all items and draws no candidates")
+    overrides = {
+        **device_overrides(device),
+        **({} if eval_batch_size is None else {"eval_batch_size": eval_batch_size}),
+        "metrics": list(metrics),
+        "topk": list(topk),
+        "valid_metric": _valid_metric(metrics, topk),
+        "valid_metric_bigger": None,
+        "eval_args": {"mode": mode},
+    }
+    loaded = [checkpoint.load(path, **overrides) for path in checkpoints]
+    kept = _Kept(candidates_file, seed)
+    results: list[list[RankResult]] = [[] for _ in loaded]
+    for indices in _of_one_data_set(loaded):
+        parts = _rebuild(loaded[indices[0]])
+        for index in indices:
+            results[index] = _rank(loaded[index], parts, kept, seed)
+    kept.write()
+    for saved, of_one in zip(loaded, results, strict=True):
+        _write(saved.path.with_suffix(".rank.json"), of_one)
+    every = [result for of_one in results for result in of_one]
+    if output is not None:
+        _write(Path(output), every)
+    return every
+
+
+class _Kept:
+    """Candidates that are there to be used again, by part and split; in a file if one is named."""
+
+    def __init__(self, path: str | Path | None, seed: int | None) -> None:
+        self.path = None if path is None else Path(path)
+        self.was_there = self.path is not None and self.path.exists()
+        self._read: dict[str, Candidates] = {}
+        self._drawn: dict[tuple[Any, ...], Candidates] = {}
+        if self.path is not None and self.was_there:
+            self._read = candidates.load(self.path)
+            logger.info("Candidates: %s", self.path)
+            for found in self._read.values():
+                if seed not in (None, found.seed):
+                    raise ConfigError(
+                        f"Option 'seed': the candidates in {path} were drawn with seed"
+                        f" {found.seed}, got {seed}; leave out one of the two options"
+                    )
+
+    def of(self, part: Any, mode: str, seed: int) -> tuple[Candidates, bool]:
+        """The candidates of a part of a data set, and whether they were drawn just now."""
+        name = str(part.part)
+        if name in self._read:
+            self._read[name].check(part)
+            return self._read[name], False
+        key = (name, mode, seed, candidates.fingerprint_of(part))
+        is_new = key not in self._drawn
+        if is_new:
+            self._drawn[key] = candidates.draw(part, mode, seed)
+            logger.info("%s", self._drawn[key].describe())
+        return self._drawn[key], is_new
+
+    def write(self) -> None:
+        """Keep what was drawn, where a file is named that was not there."""
+        if self.path is None or self.was_there:
+            return
+        if len(self._drawn) > len(PARTS):
+            raise ConfigError(
+                "Option 'candidates': one file holds the candidates of one split, and the"
+                " checkpoints are of several (another seed, split or data set); rank them in"
+                " calls of their own"
+            )
+        candidates.save(self.path, {found.part: found for found in self._drawn.values()})
+        logger.info("Candidates written to %s", self.path)
+
+
+def _rebuild(saved: Checkpoint) -> dict[str, Loader]:
+    """The validation and test parts of a checkpoint's run."""
+    config = saved.config
+    logger.info(
+        "%s: data and split rebuilt from its own config (%s, seed %s, eval_args %s)",
+        saved.path,
+        config.dataset,
+        config.environment.seed,
+        {k: v for k, v in config.data.eval_args.model_dump().items() if k != "mode"},
+    )
+    dataset = create_dataset(config)
+    refuse_changed_data(saved, dataset)
+    _, valid, test = data_preparation(config, dataset)
+    return {"valid": valid, "test": test}
+
+
+def _rank(
+    saved: Checkpoint, parts: Mapping[str, Loader], kept: _Kept, seed: int | None
+) -> list[RankResult]:
+    """The results of one checkpoint."""
+    config, model = saved.config, saved.build_model()
+    mode = config.data.eval_args.modes["test"]
+    draw_seed = config.environment.seed if seed is None else seed
+    evaluator = Evaluator(
+        config.evaluation,
+        rating_head=model.head.num_logits > 1,
+        modes=config.data.eval_args.modes,
+        seed=draw_seed,
+        has_labels=config.data.train_neg_sample_args is None,
+    )
+    results = []
+    for part in PARTS:
+        loader, start = parts[part], time.perf_counter()
+        loader.batch_size = config.data.eval_batch_size
+        used, is_new = None, False
+        if mode != "full":
+            used, is_new = kept.of(loader.dataset, mode, draw_seed)
+            evaluator.use(loader, used)
+        ready = time.perf_counter()
+        values = evaluator.evaluate_part(model, loader)
+        done = time.perf_counter()
+        results.append(
+            RankResult(
+                checkpoint=saved.path,
+                config=config,
+                part=part,
+                mode=mode,
+                candidate_seed=None if used is None else used.seed,
+                fingerprint=(
+                    candidates.fingerprint_of(loader.dataset) if used is None else used.fingerprint
+                ),
+                values=values,
+                seconds={
+                    "candidates": round(ready - start, 3) if is_new else 0.0,
+                    "evaluation": round(done - ready, 3),
+                },
+            )
+        )
+    return results
+
+
+def _of_one_data_set(loaded: Sequence[Checkpoint]) -> list[list[int]]:
+    """The checkpoints, by position, in groups whose data and split are the same."""
+    groups: dict[str, list[int]] = {}
+    for index, saved in enumerate(loaded):
+        options = saved.config.data.model_dump()
+        options["split"] = {k: v for k, v in options["eval_args"].items() if k != "mode"}
+        for name in _WITHOUT_EFFECT:
+            del options[name]
+        same = (saved.config.dataset, saved.config.environment.seed, options, saved.fingerprint)
+        groups.setdefault(json.dumps(same, sort_keys=True, default=str), []).append(index)
+    return list(groups.values())
+
+
+def _valid_metric(metrics: Sequence[str], topk: Sequence[int]) -> str:
+    """One of the metrics, for the option that has to name one and has no part in this."""
+    for name in metrics:
+        try:
+            metric = find_metric(name)
+        except ValueError as error:
+            raise ConfigError(f"Option 'metrics': {error}, got {name!r}") from None
+        if metric.bigger_is_better is not None:
+            ranks = metric.kind is EvaluatorType.RANKING
+            cutoff = next((k for k in topk if isinstance(k, int) and k >= 1), 10)
+            return f"{metric.name}@{cutoff}" if ranks else metric.name
+    raise ConfigError("Option 'metrics': expected at least one that ranks, such as NDCG")
+
+
+def _write(path: Path, results: Sequence[RankResult]) -> None:
+    """Write results as json, in one step."""
+    device = results[0].config.device
+    plain = {
+        "results": [result.to_dict() for result in results],
+        "device": describe_device(device),
+        "versions": versions(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,8 @@
+"""Rank with saved models: `python recbole_rank_eval.py --checkpoint=saved/<Model>-<time>.pth`."""
+
+import sys
+
+from recbole.quick_start.rank_eval_command import main
+
+if __name__ == "__main__":
+    sys.exit(main())
