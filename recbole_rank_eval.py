@@ -2,7 +2,7 @@
 
 import sys
 
-from recbole.quick_start.rank_eval_command import main
+from recbole.commands.rank_eval_command import main
 
 if __name__ == "__main__":
     sys.exit(main())

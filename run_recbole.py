@@ -2,7 +2,7 @@
 
 import sys
 
-from recbole.quick_start.command_line import main
+from recbole.commands.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

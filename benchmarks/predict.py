@@ -25,9 +25,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import torch
 
+from recbole.commands.command_line import main as command_line
 from recbole.data import Interaction
 from recbole.data.row_files import CHUNK_ROWS, open_rows
-from recbole.quick_start.command_line import main as command_line
 from recbole.quick_start.scoring import Scorer
 from recbole.trainer import checkpoint as checkpoints
 

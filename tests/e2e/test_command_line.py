@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from recbole.quick_start.command_line import main
+from recbole.commands.command_line import main
 
 ROOT = Path(__file__).parents[2]
 TOY = ["--threshold={rating: 4}", "--load_col=None", "--embedding_size=4", "--use_gpu=False",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from recbole.commands.command_line import main
 from recbole.model.registry import MODEL_NAMES
-from recbole.quick_start.command_line import main
 
 ROOT = Path(__file__).parents[2]
 

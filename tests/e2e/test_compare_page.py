@@ -2,7 +2,7 @@
 
 import pytest
 
-from recbole.quick_start.command_line import main
+from recbole.commands.command_line import main
 from tests.conftest import TOY_OPTIONS, write_toy_dataset
 from tests.e2e.chromium import browser
 

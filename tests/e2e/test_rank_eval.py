@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from recbole.commands.rank_eval_command import main
 from recbole.data import candidates as kept
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator import Evaluator
 from recbole.quick_start import load_data_and_model, run_recbole
 from recbole.quick_start.rank_eval import rank_eval
-from recbole.quick_start.rank_eval_command import main
 
 ROOT = Path(__file__).parents[2]
 

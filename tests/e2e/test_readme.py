@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recbole.quick_start.command_line import main
+from recbole.commands.command_line import main
 from tests.conftest import write_movielens_like
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from recbole.commands.command_line import main
 from recbole.quick_start import load_data_and_model, run_recbole
-from recbole.quick_start.command_line import main
 
 ROOT = Path(__file__).parents[2]
 

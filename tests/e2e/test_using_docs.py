@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from recbole.commands.command_line import main
 from recbole.quick_start import run_recbole
-from recbole.quick_start.command_line import main
 from tests.conftest import write_movielens_like
 
 ROOT = Path(__file__).parents[2]
@@ -73,5 +73,5 @@ def test_commands_work(trained, monkeypatch, arguments):
 )
 def test_python_blocks_work(trained, monkeypatch, capsys, block):
     monkeypatch.chdir(trained)
-    exec(compile(block, "using.md", "exec"), {"__name__": "using"})  # noqa: S102
+    exec(compile(block, "using.md", "exec"), {"__name__": "using"})
     assert ("print" in block) == bool(capsys.readouterr().out)

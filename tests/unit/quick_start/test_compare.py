@@ -6,10 +6,10 @@ import shutil
 import pytest
 import torch
 
+from recbole.commands.command_line import main
 from recbole.data import Interaction
 from recbole.errors import CheckpointError, ConfigError, DataError
 from recbole.quick_start import load_data_and_model, run_recbole
-from recbole.quick_start.command_line import main
 from recbole.quick_start.compare import _held_out, compare
 from recbole.quick_start.compare_page import page
 from recbole.quick_start.comparison import HeldOut

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from recbole.commands.command_line import main
 from recbole.errors import DataError
 from recbole.quick_start import predict
-from recbole.quick_start.command_line import main
 from recbole.quick_start.scoring import Scorer
 from recbole.trainer import checkpoint as checkpoints
 from tests.unit.quick_start.shop import evaluated, train, write_shop

@@ -8,10 +8,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from recbole.commands.command_line import main
+from recbole.commands.recommend_command import users_named
 from recbole.errors import CheckpointError, ConfigError, DataError
 from recbole.quick_start import predict, recommend
-from recbole.quick_start.command_line import main
-from recbole.quick_start.recommend_command import users_named
 from tests.unit.quick_start.shop import ITEMS, USERS, WITHOUT_CONTEXT, train, write_shop
 
 

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recbole.errors import DataError
-from recbole.quick_start.command_parser import (
+from recbole.commands.command_parser import (
     CommandParser,
     log_to_console,
     positive,
     yes_or_no,
 )
+from recbole.errors import DataError
 
 _DESCRIPTION = """\
 List the items with the highest click probability that users have not seen.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recbole.quick_start.command_parser import (
+from recbole.commands.command_parser import (
     CommandParser,
     log_to_console,
     positive,

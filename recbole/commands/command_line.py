@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from recbole.commands.exit_status import exit_status
 from recbole.config.sources import parse_command_line
 from recbole.errors import ConfigError, did_you_mean
-from recbole.quick_start.exit_status import exit_status
 
 #: A first argument that is one of these hands the others to the function `main` of its module.
 _SUBCOMMANDS = {
-    "predict": "recbole.quick_start.predict_command",
-    "recommend": "recbole.quick_start.recommend_command",
-    "compare": "recbole.quick_start.compare_command",
+    "predict": "recbole.commands.predict_command",
+    "recommend": "recbole.commands.recommend_command",
+    "compare": "recbole.commands.compare_command",
 }
 
 _DESCRIPTION = """\
@@ -97,9 +97,9 @@ def _main(arguments: Sequence[str]) -> None:
     files = [path for given in flags.config_files for path in given.split()]
 
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
+    from recbole.commands.show_config import show_config
     from recbole.config import Config
     from recbole.quick_start import quick_start
-    from recbole.quick_start.show_config import show_config
 
     if flags.show_config:
         show_config(Config(flags.model, flags.dataset, files, command_line=options))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recbole.commands.command_parser import CommandParser, log_to_console, positive
+from recbole.commands.exit_status import exit_status
 from recbole.config.yaml_values import parse_value
-from recbole.quick_start.command_parser import CommandParser, log_to_console, positive
-from recbole.quick_start.exit_status import exit_status
 
 if TYPE_CHECKING:
     from recbole.quick_start.rank_eval import RankResult

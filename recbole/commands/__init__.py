@@ -1,0 +1,1 @@
+"""The command line: arguments in, one function of `quick_start` called, an exit code out."""
