@@ -2,7 +2,7 @@
 
 import sys
 
-from recbole.commands.rank_eval_command import main
+from recbole.commands.command_line import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["rank_eval", *sys.argv[1:]]))

@@ -17,6 +17,7 @@ _SUBCOMMANDS = {
     "predict": "recbole.commands.predict_command",
     "recommend": "recbole.commands.recommend_command",
     "compare": "recbole.commands.compare_command",
+    "rank_eval": "recbole.commands.rank_eval_command",
 }
 
 _DESCRIPTION = """\
@@ -47,6 +48,8 @@ commands that use a trained model (run_recbole.py <command> --help says more):
       the best items that a user has not seen
   run_recbole.py compare --checkpoint=saved/A.pth --checkpoint=saved/B.pth --user=196
       what two models recommend to a user, side by side, also as a page (compare.html)
+  run_recbole.py rank_eval --checkpoint saved/A.pth saved/B.pth
+      NDCG and Recall on the same candidates; the same as recbole_rank_eval.py
 
 Results: saved/<Model>-<time>.pth (checkpoint) and .json (options, every epoch, test result)."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recbole.commands.command_parser import CommandParser, log_to_console, positive
-from recbole.commands.exit_status import exit_status
 from recbole.config.yaml_values import parse_value
 
 if TYPE_CHECKING:
@@ -33,12 +31,12 @@ examples:
       keep the candidates; the next call with this file uses them again"""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0, 1 diverged, 2 bad input, 130 interrupted."""
-    return exit_status(_main, list(sys.argv[1:] if arguments is None else arguments))
+def main(arguments: Sequence[str]) -> None:
+    """Run the command.
 
-
-def _main(arguments: Sequence[str]) -> None:
+    Raises:
+        RecBoleError: an argument, a checkpoint or the data is at fault.
+    """
     given = _parser().parse_args(arguments)
 
     # torch takes seconds to import, which neither --help nor a mistyped option should cost.
@@ -177,7 +175,3 @@ def _letters(results: Sequence[RankResult]) -> dict[tuple[Any, ...], str]:
 
 def _decimals(result: RankResult) -> int:
     return int(result.config["metric_decimal_place"])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from recbole.commands.rank_eval_command import main
+from recbole.commands.command_line import main as run
 from recbole.data import candidates as kept
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator import Evaluator
@@ -19,6 +19,11 @@ from recbole.quick_start import load_data_and_model, run_recbole
 from recbole.quick_start.rank_eval import rank_eval
 
 ROOT = Path(__file__).parents[2]
+
+
+def main(arguments):
+    """recbole_rank_eval.py with these arguments."""
+    return run(["rank_eval", *arguments])
 
 
 def trained(toy, name, model="WideDeep", **options):

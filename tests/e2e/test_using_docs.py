@@ -14,7 +14,7 @@ from tests.conftest import write_movielens_like
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/using.md").read_text(encoding="utf-8")
-NAMES = ("predict", "recommend", "compare")
+NAMES = ("rank_eval", "predict", "recommend", "compare")
 
 
 def blocks(language):
@@ -23,6 +23,7 @@ def blocks(language):
 
 def commands():
     text = "\n".join(blocks("bash")).replace("\\\n", " ")
+    text = text.replace("recbole_rank_eval.py", "run_recbole.py rank_eval")
     lines = [shlex.split(line)[2:] for line in text.splitlines() if "run_recbole.py" in line]
     return [line for line in lines if line[0] in NAMES]
 
@@ -31,7 +32,7 @@ def commands():
 def trained(tmp_path_factory):
     """A folder like a user's: MovieLens, a checkpoint, and rows to be scored."""
     folder = tmp_path_factory.mktemp("using")
-    inter = write_movielens_like(folder / "dataset") / "ml-100k.inter"
+    inter = write_movielens_like(folder / "dataset", "ml-100k", genre="class") / "ml-100k.inter"
     # Users and items by the names that the page uses.
     lines = [line.split("\t") for line in inter.read_text().splitlines()]
     names = {"1": "196", "2": "186"}

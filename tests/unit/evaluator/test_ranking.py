@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import ClassVar
 
 import pytest
@@ -190,6 +191,7 @@ def test_chunks_of_the_sort_change_nothing(parts, most, monkeypatch) -> None:
     assert sum(sizes) == len(candidates)
     assert {sum(sizes[: n + 1]) for n in range(len(sizes))} <= ends
     assert all(size <= max(most, int(candidates.starts.diff().max())) for size in sizes)
+    assert all(one + other > most for one, other in pairwise(sizes))
 
 
 def test_batches_change_nothing(parts) -> None:
