@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import numpy as np
@@ -19,6 +20,8 @@ def init_seed(seed: int, reproducibility: bool) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - models of users may draw from the global generator
     torch.manual_seed(seed)
+    if reproducibility:  # what cuBLAS asks for, read when the first CUDA product is taken
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = not reproducibility
     torch.backends.cudnn.deterministic = reproducibility
     torch.use_deterministic_algorithms(reproducibility, warn_only=True)
