@@ -89,17 +89,14 @@ def table(grid: Iterable[Cell]) -> str:
         if record is not None:
             by_row.setdefault((cell.model, cell.head), []).append(record)
     lines = [
-        "| model | head | seeds | AUC | LogLoss | epochs | s / epoch |",
-        "|---|---|---|---|---|---|---|",
+        "| model | head | seeds | AUC | LogLoss | epochs |",
+        "|---|---|---|---|---|---|",
     ]
     for (model, head), records in by_row.items():
         epochs = statistics.mean(len(record["epochs"]) for record in records)
-        seconds = statistics.mean(
-            epoch["train_seconds"] for record in records for epoch in record["epochs"]
-        )
         lines.append(
             f"| {model} | {head} | {len(records)} | {_spread(records, 'auc')} |"
-            f" {_spread(records, 'logloss')} | {epochs:.0f} | {seconds:.2f} |"
+            f" {_spread(records, 'logloss')} | {epochs:.0f} |"
         )
     return "\n".join(lines)
 
