@@ -1,10 +1,17 @@
-"""What all tests share: one thread (so that numbers repeat), and a small generated data set."""
+"""What all tests share: one thread (so that numbers repeat), generated data, real MovieLens."""
 
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from recbole.data.download import ensure_dataset
+from recbole.errors import DataError
+
+PROJECT = Path(__file__).parents[1]
 
 torch.set_num_threads(1)
 
@@ -77,3 +84,20 @@ def write_movielens_like(folder: Path, name: str, genre: str) -> Path:
         for i in range(items):
             file.write(f"{i + 1}\tMovie {i}\t{1990 + i % 8}\tDrama Genre{i % 3}\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def movielens_100k(tmp_path_factory):
+    """The folder that holds the real `ml-100k/`: a copy at hand, or what the project fetches."""
+    if (PROJECT / "dataset" / "ml-100k" / "ml-100k.inter").is_file():
+        return PROJECT / "dataset"
+    folder = tmp_path_factory.mktemp("movielens")
+    shared = Path(os.environ.get("RECBOLE_TEST_DATA", PROJECT / ".." / "shared" / "data"))
+    if (shared / "ml-100k.zip").is_file():
+        zipfile.ZipFile(shared / "ml-100k.zip").extractall(folder)
+        return folder
+    try:
+        ensure_dataset("ml-100k", folder / "ml-100k")
+    except DataError as error:
+        pytest.skip(f"MovieLens-100K is not at hand and cannot be fetched: {error}")
+    return folder

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from recbole.data import create_dataset, data_preparation
 from tests.unit.data.data_files import StandIn
 
-PROJECT = Path(__file__).parents[2]
 GOLDENS = json.loads((Path(__file__).parent / "goldens" / "ml-100k.json").read_text())
 COMMON = {
     "threshold": {"rating": 4},
@@ -26,22 +23,10 @@ COMMON = {
 }
 
 
-@pytest.fixture(scope="module")
-def data_path(tmp_path_factory):
-    shared = Path(os.environ.get("RECBOLE_TEST_DATA", PROJECT / ".." / "shared" / "data"))
-    if (shared / "ml-100k.zip").is_file():
-        folder = tmp_path_factory.mktemp("data")
-        zipfile.ZipFile(shared / "ml-100k.zip").extractall(folder)
-        return folder
-    if (PROJECT / "dataset" / "ml-100k" / "ml-100k.inter").is_file():
-        return PROJECT / "dataset"
-    pytest.skip(f"MovieLens-100K is neither in {shared} (RECBOLE_TEST_DATA) nor in dataset/ml-100k")
-
-
 @pytest.mark.parametrize("name", GOLDENS)
-def test_counts(data_path, name):
+def test_counts(movielens_100k, name):
     golden = GOLDENS[name]
-    config = StandIn(data_path, "ml-100k", **{**COMMON, **golden["config"]})
+    config = StandIn(movielens_100k, "ml-100k", **{**COMMON, **golden["config"]})
     dataset = create_dataset(config)
     assert dataset.user_num == golden["users_with_padding"]
     assert dataset.item_num == golden["items_with_padding"]
