@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from recbole.data.columns import Codes, FloatColumn, Mask, Table, TokenColumn
 from recbole.data.files import AtomicData, location
@@ -108,16 +109,32 @@ def filter_values(data: AtomicData, options: DataOptions) -> AtomicData:
 
 
 def drop_unmatched(data: AtomicData, options: DataOptions) -> AtomicData:
-    """Drop interactions whose user has no row in .user, or whose item none in .item."""
-    if not options.filter_inter_by_user_or_item:
-        return data
-    for table, field in (
-        (data.users, options.USER_ID_FIELD),
-        (data.items, options.ITEM_ID_FIELD),
+    """Drop interactions whose user has no row in .user, or whose item none in .item.
+
+    Raises:
+        DataError: there are such interactions, and `filter_inter_by_user_or_item` is False.
+    """
+    for suffix, table, field in (
+        ("user", data.users, options.USER_ID_FIELD),
+        ("item", data.items, options.ITEM_ID_FIELD),
     ):
-        if table is not None:
-            codes = codes_in(table, data.interactions, field)
-            data = data.with_table("inter", data.interactions.where(codes >= 0))
+        if table is None:
+            continue
+        unmatched = codes_in(table, data.interactions, field) < 0
+        if not unmatched.any():
+            continue
+        rows = np.flatnonzero(unmatched)
+        if not options.filter_inter_by_user_or_item:
+            raise DataError(
+                f"{location(data.interactions, int(rows[0]), options)}: expected a row of this"
+                f" '{field}' in .{suffix}, got none; filter_inter_by_user_or_item: True drops such"
+                f" interactions, {len(rows):,} here"
+            )
+        where = _first_lines(data.interactions, rows, options)
+        _log.warning(
+            "%s interactions without a row in .%s are dropped: %s", f"{len(rows):,}", suffix, where
+        )
+        data = data.with_table("inter", data.interactions.where(~unmatched))
     return data
 
 
@@ -238,9 +255,13 @@ def _has_value(table: Table, field: str, wanted: str | list[str | int]) -> Mask:
 
 def _warn_of_missing(table: Table, field: str, missing: Mask, options: DataOptions) -> None:
     rows = np.flatnonzero(missing)
+    where = _first_lines(table, rows, options)
+    _log.warning("%s rows without '%s' are dropped: %s", f"{len(rows):,}", field, where)
+
+
+def _first_lines(table: Table, rows: NDArray[np.int64], options: DataOptions) -> str:
     named = "; ".join(location(table, int(row), options) for row in rows[:_LINES_NAMED])
-    more = f" and {len(rows) - _LINES_NAMED:,} more" if len(rows) > _LINES_NAMED else ""
-    _log.warning("%s rows without '%s' are dropped: %s%s", f"{len(rows):,}", field, named, more)
+    return f"{named} and {len(rows) - _LINES_NAMED:,} more" if len(rows) > _LINES_NAMED else named
 
 
 def _check_one_row_each(data: AtomicData, options: DataOptions) -> None:

@@ -123,12 +123,24 @@ def test_values_outside_their_interval_or_missing_are_dropped(tmp_path):
     assert pairs(prepared(tmp_path / "d", val_interval={"item_id": ["b", "none"]})) == ["u1b"]
 
 
-def test_interactions_without_a_user_or_item_row_are_dropped_if_asked_for(tmp_path):
+def test_interactions_without_a_user_or_item_row_are_dropped_or_refused(tmp_path, caplog):
     files = {"inter": INTER + "u7\ta\t1\t1\nu1\tq\t1\t1\n", "user": USER, "item": ITEM}
-    assert len(prepared(tmp_path / "a", files)) == 6
-    dataset = prepared(tmp_path / "b", files, filter_inter_by_user_or_item=False)
-    assert pairs(dataset)[-2:] == ["u7a", "u1q"]
-    assert dataset.user_feat["age"][dataset.token2id("user_id", "u7")] == 0
+    lines = len(INTER.splitlines())
+    with caplog.at_level(logging.WARNING):
+        assert len(prepared(tmp_path / "a", files)) == 6
+    path = tmp_path / "a/toy/toy.inter"
+    assert caplog.messages == [
+        f"1 interactions without a row in .user are dropped: {path}, line {lines + 1}",
+        f"1 interactions without a row in .item are dropped: {path}, line {lines + 2}",
+    ]
+    with pytest.raises(DataError) as error:
+        prepared(tmp_path / "b", files, filter_inter_by_user_or_item=False)
+    assert str(error.value) == (
+        f"{tmp_path / 'b/toy/toy.inter'}, line {lines + 1}: expected a row of this 'user_id' in"
+        " .user, got none; filter_inter_by_user_or_item: True drops such interactions, 1 here"
+    )
+    complete = {"inter": INTER, "user": USER, "item": ITEM}
+    assert len(prepared(tmp_path / "c", complete, filter_inter_by_user_or_item=False)) == 6
 
 
 def test_rows_without_an_id_are_dropped_with_a_warning(tmp_path, caplog):
