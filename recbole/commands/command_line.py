@@ -38,7 +38,7 @@ examples:
       options from files, the later one winning
   run_recbole.py -m DCNV2 -d ml-1m --show_config
       what the options are, where each comes from and what it means
-  run_recbole.py --resume=saved/DCNV2-Nov-21-2026_10-00-00-000.pth
+  run_recbole.py --resume=saved/DCNV2-Nov-21-2026_10-00-00-000000.pth
       go on with an interrupted run
 
 commands that use a trained model (run_recbole.py <command> --help says more):

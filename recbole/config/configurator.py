@@ -222,9 +222,8 @@ def _named(option: str, argument: Any, layers: Sequence[Layer]) -> Any:
 
 
 def _run_name(model: str) -> str:
-    """`<Model>-<time>`, to the millisecond: the stem of the names of all files of a run."""
-    now = datetime.now()
-    return f"{model}-{now:%b-%d-%Y_%H-%M-%S}-{now.microsecond // 1000:03d}"
+    """`<Model>-<time>`, to the microsecond: the stem of the names of all files of a run."""
+    return f"{model}-{datetime.now():%b-%d-%Y_%H-%M-%S-%f}"
 
 
 def _load(path: str) -> Any:

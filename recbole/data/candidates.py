@@ -6,7 +6,6 @@ U users with a positive, C candidates of all users together, P positives, N nega
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from torch import Tensor
 from recbole.data.dataset import Dataset
 from recbole.data.evaluation_options import PARTS
 from recbole.data.sampling import NegativeSampler, SeenItems, differs_from_previous
+from recbole.data.staging import replacing
 from recbole.errors import DataError
 
 FORMAT = "recbole candidates 1"
@@ -276,13 +276,8 @@ def save(path: str | Path, candidates: Mapping[str, Candidates]) -> None:
     """
     path = Path(path)
     payload = {"format": FORMAT, "parts": {name: vars(c) for name, c in candidates.items()}}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replacing(path) as temporary:
         torch.save(payload, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> dict[str, Candidates]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from html import escape
 from pathlib import Path
 
+from recbole.data.staging import replacing
 from recbole.quick_start.compare_style import STYLE
 from recbole.quick_start.comparison import Comparison, HeldOut, ListedItem, RankedList
 
@@ -46,13 +46,8 @@ _PAGE = """\
 def write_page(comparison: Comparison, path: str | Path) -> Path:
     """Write the page; an older file stands until the new one is whole."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(page(comparison), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

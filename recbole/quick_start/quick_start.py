@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from recbole.config import Config
 from recbole.config.environment import select_device
 from recbole.data import Dataset, Loader, create_dataset, data_preparation
-from recbole.errors import CheckpointError, ConfigError
+from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.quick_start.same_data import refuse_changed_data
 from recbole.trainer import Trainer, checkpoint
 from recbole.trainer.record import describe_device
 from recbole.utils import get_trainer, init_logger, init_seed
@@ -97,10 +98,11 @@ def resume(model_file: str | Path, model_class: type | None = None, **overrides:
         ConfigError: an option would change what is computed.
     """
     _refuse_other_results(overrides)
-    config = checkpoint.load(model_file, model_class, **overrides).config
+    saved = checkpoint.load(model_file, model_class, **overrides)
+    config = saved.config
     _begin(config)
     data, trainer = _prepare(config)
-    _refuse_other_data(model_file, data.dataset)
+    refuse_changed_data(saved, data.dataset)
     trainer.resume_checkpoint(model_file)
     return _train_and_test(config, data, trainer, saved=True)
 
@@ -121,7 +123,7 @@ def load_data_and_model(
     init_seed(config.environment.seed, config.environment.reproducibility)
     dataset = create_dataset(config)
     train_data, valid_data, test_data = data_preparation(config, dataset)
-    _refuse_other_data(model_file, dataset)
+    refuse_changed_data(saved, dataset)
     return config, saved.build_model(), dataset, train_data, valid_data, test_data
 
 
@@ -197,15 +199,3 @@ def _refuse_other_results(overrides: Mapping[str, Any]) -> None:
                 f"Option '{option}' can't be changed while resuming: a resumed run ends as the"
                 f" uninterrupted one would. Free to change: {', '.join(_RESUMABLE)}"
             )
-
-
-def _refuse_other_data(model_file: str | Path, dataset: Dataset) -> None:
-    trained_on: dict[str, str] = checkpoint.read(model_file)["fingerprint"]
-    found = dict(dataset.fingerprint)
-    if trained_on != found:
-        changed = sorted(
-            name for name in trained_on.keys() | found if trained_on.get(name) != found.get(name)
-        )
-        raise CheckpointError(
-            f"Checkpoint {model_file}: the data has changed since training: {', '.join(changed)}"
-        )

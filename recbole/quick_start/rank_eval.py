@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 from recbole.config import Config
 from recbole.data import Loader, candidates, create_dataset, data_preparation
 from recbole.data.candidates import Candidates
+from recbole.data.staging import replacing
 from recbole.errors import ConfigError
 from recbole.evaluator import Evaluator, EvaluatorType
 from recbole.evaluator.metrics import find_metric
@@ -288,10 +288,5 @@ def _write(path: Path, results: Sequence[RankResult]) -> None:
         "device": describe_device(device),
         "versions": versions(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

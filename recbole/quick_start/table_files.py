@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from recbole.data.staging import sigterm_as_exit
+from recbole.data.staging import replacing
 from recbole.errors import DataError
 
 SUFFIXES = (".csv", ".parquet")
@@ -26,22 +25,6 @@ class TableWriter(Protocol):
 
     def write(self, table: Any) -> None:
         """Append the rows of a `pyarrow.Table`."""
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield the path of a file beside `path`, which takes its place when the block ends well.
-
-    After an error, Ctrl-C or SIGTERM the file beside it is removed, and what was at `path` stays.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with sigterm_as_exit():
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import torch
 
 from recbole.config import Config
 from recbole.data import Dataset, Encoder, Interaction, Schema
+from recbole.data.staging import replacing
 from recbole.errors import CheckpointError
 from recbole.model.abstract_recommender import ContextRecommender
 
@@ -90,16 +91,10 @@ def contents(
 
 def write(path: Path, payload: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically: the old file stands until the new one is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(dict(payload), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(dict(payload), file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import resource
 import sys
@@ -22,6 +21,7 @@ from torch import nn
 
 import recbole
 from recbole.config import Config
+from recbole.data.staging import replacing
 
 
 @dataclass
@@ -91,13 +91,8 @@ class RunRecord:
         self.seconds = round(time.perf_counter() - self._since, 3)
         self.peak_memory_mb = peak_memory_mb()
         self.versions = versions()
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as temporary:
             temporary.write_text(json.dumps(finite(self.to_dict()), indent=1) + "\n")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def describe_device(device: torch.device) -> str:
