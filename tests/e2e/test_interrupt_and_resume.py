@@ -50,7 +50,7 @@ def assert_same(first, second):
         assert torch.equal(weight, second[4][name]), name
 
 
-# 812 rows, 6 or 7 batches an epoch: within the first epoch, at an epoch's end, later, near the end.
+# 667 rows, 6 batches an epoch: within the first epoch, at an epoch's end, later, near the end.
 @pytest.mark.parametrize("model", ["WideDeep", "DCNV2"])
 @pytest.mark.parametrize("step", [0, 2, 5, 9, 17])
 def test_resumed_equals_uninterrupted(toy, monkeypatch, model, step):
@@ -82,6 +82,22 @@ def test_interrupted_twice(toy, monkeypatch):
         assert interrupted.value.exit_code == 130
         path = interrupted.value.checkpoint
     resume(path)
+    assert_same(outcome("whole"), outcome("cut"))
+
+
+def test_interrupted_while_patience_runs_out(toy, monkeypatch):
+    options = {**toy, **MULTI, "epochs": 60, "stopping_step": 3, "learning_rate": 0.1}
+    run_recbole("WideDeep", "toy", config_dict={**options, "checkpoint_dir": "whole"})
+    _, epochs, best, *_ = outcome("whole")
+    assert len(epochs) == best + 5 < 60  # early stopping ended it
+
+    steps_per_epoch = -(-667 // 128)
+    with monkeypatch.context() as patch:
+        signal_at(patch, (len(epochs) - 2) * steps_per_epoch + 1, signal.SIGTERM)
+        with pytest.raises(TrainingInterrupted) as interrupted:
+            run_recbole("WideDeep", "toy", config_dict={**options, "checkpoint_dir": "cut"})
+    assert len(outcome("cut")[1]) == len(epochs) - 2
+    resume(interrupted.value.checkpoint)
     assert_same(outcome("whole"), outcome("cut"))
 
 

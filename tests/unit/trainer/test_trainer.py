@@ -38,6 +38,15 @@ def test_training_lowers_the_loss_and_learns_the_data(toy):
     assert trainer.evaluate(test)["auc"] > 0.6
 
 
+def test_every_epoch_has_an_order_of_its_own(toy, monkeypatch):
+    trainer, train, valid, _ = prepared({**toy, "epochs": 3})
+    orders, plain = [], train.row_order
+    monkeypatch.setattr(train, "row_order", lambda epoch: orders.append(plain(epoch)) or orders[-1])
+    trainer.fit(train, valid, saved=False)
+    assert len(orders) == 3
+    assert len({tuple(order.tolist()) for order in orders}) == 3
+
+
 def test_the_best_epoch_is_kept(toy):
     trainer, train, valid, _ = prepared(
         {**toy, "epochs": 30, "learning_rate": 0.1, "stopping_step": 2}
