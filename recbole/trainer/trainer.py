@@ -105,6 +105,8 @@ class Trainer:
         environment = self.config.environment
         show = environment.show_progress if show_progress is None else show_progress
         log = logger.info if verbose else logger.debug
+        if saved:  # at once, so that a folder that can't be written stops the run before it starts
+            self.record.write(self.files.record)
         scalars = Scalars(self.files.tensorboard, environment.log_tensorboard and saved)
         with interruptible() as interruption, scalars:
             try:

@@ -127,3 +127,11 @@ def test_a_huge_unnormalised_feature_is_named(toy, capsys):
     assert main(["-m", "WideDeep", "-d", "toy", "--numerical_features=[height]",
                  "--normalize_all=False", *TOY]) == 1  # fmt: skip
     assert "numerical feature 'height' holds values up to" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_stops_the_run_before_it_trains(toy, capsys):
+    Path("taken").write_text("a file, not a folder")
+    assert main(["-m", "WideDeep", "-d", "toy", "--checkpoint_dir=taken/saved", *TOY]) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == "Not a directory: taken/saved"
+    assert "epoch 0" not in said
