@@ -14,9 +14,9 @@ import pyarrow as pa
 from recbole.data.row_files import CHUNK_ROWS, RowSource, open_rows
 from recbole.errors import DataError
 from recbole.quick_start.device import device_overrides
-from recbole.quick_start.progress_bar import progress_bar
 from recbole.quick_start.scoring import Scorer, Unknown
 from recbole.quick_start.table_files import refuse_output, write_table
+from recbole.trainer.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 

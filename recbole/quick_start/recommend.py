@@ -21,12 +21,12 @@ from recbole.errors import ConfigError, DataError
 from recbole.evaluator.full_ranking import FullRanker, TopK, refuse_interaction_fields
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.item_texts import ItemTexts
-from recbole.quick_start.progress_bar import progress_bar
 from recbole.quick_start.same_data import refuse_changed_data
 from recbole.quick_start.scoring import CLICK
 from recbole.quick_start.table_files import refuse_output, write_table
 from recbole.trainer import checkpoint as checkpoints
 from recbole.trainer.checkpoint import Checkpoint
+from recbole.trainer.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from recbole.trainer.files import RunFiles
 from recbole.trainer.interruption import Interruption, TrainingInterrupted, interruptible
 from recbole.trainer.losses import EpochLosses
 from recbole.trainer.optimizer import build_optimizers
-from recbole.trainer.progress import epoch_bar
+from recbole.trainer.progress import progress_bar
 from recbole.trainer.record import EpochRecord, RunRecord
 from recbole.trainer.scalars import Scalars
 
@@ -144,14 +144,18 @@ class Trainer:
         start, done = time.perf_counter(), len(self.losses.steps)
         self.model.train()
         train_data.epoch = self.epoch
-        bar = epoch_bar(
-            f"epoch {self.epoch}", train_data.num_rows, done * train_data.batch_size, show
+        bar = progress_bar(
+            f"epoch {self.epoch}",
+            "samples",
+            train_data.num_rows,
+            show,
+            done=done * train_data.batch_size,
         )
         with bar as advance:
             for batch in train_data.batches(skip=done):
                 if self.losses.add(self._step(batch)):
                     self._check_finite(train_data)
-                advance(len(batch), self.losses.latest)
+                advance(len(batch), len(batch), f"loss {self.losses.latest:.4f}")
                 self._heed(interruption)
         means = self.losses.means()
         self._check_finite(train_data)
