@@ -46,6 +46,7 @@ TOY_OPTIONS = {
     "epochs": 3,
     "train_batch_size": 128,
     "embedding_size": 4,
+    "precision": "fp32",  # whatever this machine is fastest with
     "log_tensorboard": False,
     "show_progress": False,
     "use_gpu": False,

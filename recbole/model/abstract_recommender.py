@@ -18,6 +18,7 @@ from recbole.errors import ConfigError
 from recbole.model.embedding import FieldEmbedding, FirstOrderLinear
 from recbole.model.head import Head, Scores, build_head
 from recbole.model.options import UndeclaredOptions
+from recbole.model.precision import choose_precision
 from recbole.model.types import Batch, HasSchema, InputType, ModelConfig, ModelType
 
 OptionsClass = type[ModelOptions]
@@ -71,6 +72,8 @@ class ContextRecommender(AbstractRecommender):
     Attributes:
         Options: the class of the model's options.
         uses_first_order: whether to build `first_order_linear`, [B, K].
+        precision: the type of the matrix products in `loss_parts`, `predict` and `scores`; a
+            `predict` of one's own runs as it is written.
 
     Raises:
         ConfigError: the data set has no input feature, or its ratings do not fit the rating head,
@@ -96,6 +99,9 @@ class ContextRecommender(AbstractRecommender):
 
         self.LABEL = config["LABEL_FIELD"]
         self.device = config["device"]
+        self.precision = choose_precision(
+            config["precision"], config["enable_amp"], torch.device(self.device)
+        )
         self.embedding_size: int = config["embedding_size"]
         self.numerical_features = config["numerical_features"]
         self._name_fields(schema)
@@ -139,7 +145,7 @@ class ContextRecommender(AbstractRecommender):
 
     def forward(self, batch: Batch) -> Tensor:
         """The log-odds of a click: [B]."""
-        return self.head.click_logit(self.logits(batch))
+        return self.head.click_logit(self._logits(batch))
 
     def calculate_loss(self, interaction: Batch) -> Tensor | tuple[Tensor, ...]:
         """The scalar to minimise, a mean over the batch."""
@@ -152,12 +158,13 @@ class ContextRecommender(AbstractRecommender):
         """
         if not self._overrides("calculate_loss"):
             return self._head_loss(batch)
-        loss = self.calculate_loss(batch)
+        with self.precision.applied():
+            loss = self.calculate_loss(batch)
         return {"loss": torch.stack(loss).sum() if isinstance(loss, tuple) else loss}
 
     def predict(self, interaction: Batch) -> Tensor:
         """The probability of a click: [B]."""
-        return self.head.click_probability(self.logits(interaction))
+        return self.head.click_probability(self._logits(interaction))
 
     def full_sort_predict(self, interaction: Batch) -> Tensor:
         """The click probability of every item, padding among them: U users -> [U·I].
@@ -192,10 +199,14 @@ class ContextRecommender(AbstractRecommender):
         """Click and class probabilities from one forward pass, for evaluation."""
         if self._overrides("predict"):
             return Scores(click=self.predict(batch), classes=None)
-        return self.head.scores(self.logits(batch))
+        return self.head.scores(self._logits(batch))
 
     def _head_loss(self, batch: Batch) -> dict[str, Tensor]:
-        return self.head.loss(self.logits(batch), batch, self.penalty())
+        return self.head.loss(self._logits(batch), batch, self.penalty())
+
+    def _logits(self, batch: Batch) -> Tensor:
+        with self.precision.applied():
+            return self.logits(batch)
 
     def _overrides(self, method: str) -> bool:
         return getattr(self.__class__, method) is not getattr(ContextRecommender, method)

@@ -1,27 +1,32 @@
-"""The layer of xDeepFM's compressed interaction network, computed without storing its products.
+"""xDeepFM's compressed interaction network (CIN), computed a few rows at a time.
 
-Shapes: F fields, H feature maps coming in, S feature maps going out, N = B·D numbers of a map
-(those of a batch and its embedding, which the layer treats alike).
+Lian et al., "xDeepFM", KDD 2018, section 3.2.
+
+Shapes: B batch, F fields, D embedding size, H feature maps coming into a layer, S going out of it,
+n = b·D numbers of a map (b rows and their embeddings, which a layer treats alike).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from itertools import accumulate, islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+#: n of the rows worked on at a time.
+_COLUMNS = {"cpu": 512}
+_COLUMNS_ELSEWHERE = 65536
+
 
 class CINLayer(nn.Module):
-    """Products of feature maps and fields, weighed: [H, N] and [F, N] -> [S, N].
+    """The parameters of one layer: out[s] = relu(Σ_{f,h} W[s, f, h] fields[f] ⊙ maps[h] + bias[s]).
 
-    out[s] = Σ_{f,h} W[s, f, h] fields[f] ⊙ maps[h] + bias[s]
-    (Lian et al., "xDeepFM", KDD 2018, Eq. 6).
-
-    Initialised as a convolution of kernel size 1: weights Glorot normal, biases uniform within
-    ±1/√(F·H).
+    (Eq. 6 of the paper.) Initialised as a convolution of kernel size 1: weights Glorot normal,
+    biases uniform within ±1/√(F·H).
     """
 
     def __init__(self, maps: int, fields: int, outputs: int) -> None:
@@ -30,46 +35,112 @@ class CINLayer(nn.Module):
         bound = 1 / math.sqrt(fields * maps)
         self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
 
-    def forward(self, maps: Tensor, fields: Tensor) -> Tensor:
-        """Multiply and weigh: [H, N], [F, N] -> [S, N]."""
-        tensors: tuple[Tensor, ...] = (maps, fields, self.weight, self.bias)
-        device = maps.device.type
+
+class CompressedInteractionNetwork(nn.Module):
+    """Explicit products of two, three, ... fields: [B, F, D] -> [B, output_size].
+
+    Unless `direct`, the first half of a layer's feature maps feeds the next layer and the second
+    half the output; the last layer's all feed the output. What feeds the output is summed over D.
+    """
+
+    def __init__(self, fields: int, sizes: list[int], direct: bool) -> None:
+        super().__init__()
+        half = 1 if direct else 2
+        handed_on = [size // half for size in sizes[:-1]]
+        shown = [*handed_on, sizes[-1]]
+        ends = list(accumulate(shown))
+        self.routes = tuple(
+            _Route(handed, count, slice(end - count, end))
+            for handed, count, end in zip([*handed_on, 0], shown, ends, strict=True)
+        )
+        self.output_size = ends[-1]
+        self.layers = nn.ModuleList(
+            CINLayer(incoming, fields, size)
+            for incoming, size in zip([fields, *handed_on], sizes, strict=True)
+        )
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Build, pool over the embedding and concatenate the feature maps: [B, output_size]."""
+        parameters = [tensor for layer in self.layers for tensor in (layer.weight, layer.bias)]
+        tensors: list[Tensor] = [embeddings, *parameters]
+        device = embeddings.device.type
         if torch.is_autocast_enabled(device):  # which does not look into an autograd function
-            tensors = tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
-        return _WeighedProducts.apply(*tensors)
+            tensors = [tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors]
+        return _CIN.apply(self.routes, *tensors)
 
 
-class _WeighedProducts(torch.autograd.Function):
-    """W [S, F·H] times the products of each field with each map [F·H, N], plus bias [S].
+class _Route(NamedTuple):
+    """Where the maps of a layer go."""
 
-    The products would fill F·H/S times the memory of the result, and be kept for the backward pass.
-    Here they are made for some of the N columns at a time, few enough for a CPU's cache, and made
-    again when the gradient needs them: both faster and smaller.
+    handed_on: int  # how many of the first ones feed the next layer
+    shown: int  # how many of the last ones feed the output
+    place: slice  # the columns of the output that they fill
+
+
+class _CIN(torch.autograd.Function):
+    """All layers of the network for some rows, then for the next.
+
+    The products of fields and maps would fill F·H/S times the memory of a layer's result. Here they
+    exist for as many rows as leave them in a CPU's cache, and are made again when the gradient
+    needs them; only the layers' results are kept for the backward pass, each part's in one piece.
     """
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, fields: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(maps, fields, weight)
-        out = maps.new_empty(len(weight), maps.shape[1])
-        for part in _parts(maps):
-            products = _products(maps[:, part], fields[:, part]).flatten(0, 1)  # [F·H, n]
-            out[:, part] = torch.addmm(bias.unsqueeze(1), weight, products)  # [S, n]
-        return out
+    def forward(
+        ctx: Any, routes: tuple[_Route, ...], embeddings: Tensor, *parameters: Tensor
+    ) -> Tensor:
+        pooled = embeddings.new_empty(len(embeddings), routes[-1].place.stop)
+        results = []
+        for rows in _parts(embeddings):
+            part = embeddings[rows]  # [b, F, D]
+            fields = maps = part.transpose(0, 1).flatten(1)  # [F, n]
+            for route, weight, bias in zip(routes, parameters[::2], parameters[1::2], strict=True):
+                products = _products(maps, fields).flatten(0, 1)  # [F·H, n]
+                maps = torch.addmm(bias.unsqueeze(1), weight, products).relu_()  # [S, n]
+                if any(ctx.needs_input_grad):
+                    results.append(maps)
+                shown = maps[-route.shown :].unflatten(1, (len(part), -1))  # [shown, b, D]
+                pooled[rows, route.place] = shown.sum(2).T
+                maps = maps[: route.handed_on]
+        ctx.routes = routes
+        ctx.save_for_backward(embeddings, *parameters, *results)
+        return pooled
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        maps, fields, weight = ctx.saved_tensors
-        grad_maps = torch.empty_like(maps)
-        grad_fields = torch.empty_like(fields)
-        grad_weight = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float))
-        for part in _parts(maps):
-            products = _products(maps[:, part], fields[:, part])  # [F, H, n]
-            grad_weight += grad[:, part] @ products.flatten(0, 1).T  # [S, F·H]
-            grad_products = (weight.T @ grad[:, part]).view_as(products)  # [F, H, n]
-            grad_fields[:, part] = torch.mul(grad_products, maps[:, part], out=products).sum(1)
-            grad_maps[:, part] = grad_products.mul_(fields[:, part].unsqueeze(1)).sum(0)
-        return grad_maps, grad_fields, grad_weight.to(weight.dtype), grad.sum(1)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        embeddings, *others = ctx.saved_tensors
+        routes, count = ctx.routes, len(ctx.routes)
+        parameters, results = others[: 2 * count], iter(others[2 * count :])
+        grad_embeddings = torch.empty_like(embeddings)
+        grads = [
+            torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float))
+            for tensor in parameters
+        ]
+        for rows in _parts(embeddings):
+            part = embeddings[rows]  # [b, F, D]
+            fields = part.transpose(0, 1).flatten(1)  # [F, n]
+            outputs = list(islice(results, count))  # each [S, n]
+            inputs = [fields, *(o[: r.handed_on] for o, r in zip(outputs, routes, strict=True))]
+            grad_fields = torch.zeros_like(fields)
+            grad_maps = torch.empty_like(fields[:0])  # of what the layer above was handed
+            for depth in reversed(range(count)):
+                route, weight, maps = routes[depth], parameters[2 * depth], inputs[depth]  # [H, n]
+                grad_out = torch.zeros_like(outputs[depth])  # [S, n]
+                shown = grad_out[-route.shown :].unflatten(1, (len(part), -1))  # [shown, b, D]
+                shown.copy_(grad[rows, route.place].T.unsqueeze(2))
+                grad_out[: route.handed_on] += grad_maps
+                grad_out = torch.ops.aten.threshold_backward(grad_out, outputs[depth], 0)  # relu
+                products = _products(maps, fields)  # [F, H, n]
+                grads[2 * depth] += grad_out @ products.flatten(0, 1).T  # [S, F·H]
+                grads[2 * depth + 1] += grad_out.sum(1)
+                grad_products = (weight.T @ grad_out).view_as(products)
+                grad_fields += torch.mul(grad_products, maps, out=products).sum(1)
+                grad_maps = grad_products.mul_(fields.unsqueeze(1)).sum(0)  # [H, n]
+            grad_fields += grad_maps  # the fields are the first layer's maps, too
+            grad_embeddings[rows] = grad_fields.unflatten(1, (len(part), -1)).transpose(0, 1)
+        of_parameters = (g.to(p.dtype) for g, p in zip(grads, parameters, strict=True))
+        return None, grad_embeddings, *of_parameters
 
 
 def _products(maps: Tensor, fields: Tensor) -> Tensor:
@@ -77,7 +148,8 @@ def _products(maps: Tensor, fields: Tensor) -> Tensor:
     return fields.unsqueeze(1) * maps
 
 
-def _parts(maps: Tensor) -> list[slice]:
-    """The columns, cut into parts: such that products stay in the cache of a CPU, or fill a GPU."""
-    size = 2048 if maps.device.type == "cpu" else 65536
-    return [slice(start, start + size) for start in range(0, maps.shape[1], size)]
+def _parts(embeddings: Tensor) -> Iterator[slice]:
+    """The rows, some at a time: such that products stay in the cache of a CPU, or fill a GPU."""
+    rows, _, width = embeddings.shape
+    size = max(1, _COLUMNS.get(embeddings.device.type, _COLUMNS_ELSEWHERE) // width)
+    return (slice(start, start + size) for start in range(0, rows, size))

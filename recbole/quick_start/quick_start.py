@@ -165,6 +165,7 @@ def _prepare(config: Config) -> tuple[_Data, Trainer]:
     init_seed(config.environment.seed, config.environment.reproducibility)
     model = config.model_class(config, train_data.dataset).to(config.device)
     logger.info("%s", model)
+    logger.info("Precision: %s", model.precision)
     trainer = get_trainer(config["MODEL_TYPE"], config.model)(config, model)
     trainer.record.data = dataset.statistics
     return _Data(dataset, train_data, valid_data, test_data), trainer

@@ -21,4 +21,6 @@ def likely_cause(config: Config, train_data: Loader) -> str:
             )
     if options.enable_amp and not options.enable_scaler:
         return "mixed precision overflowed: --enable_scaler=True, or --enable_amp=False"
+    if options.precision == "fp16":
+        return "mixed precision overflowed: --precision=bf16 has the range of fp32"
     return f"the learning rate {options.learning_rate:g} is too high: try a tenth of it"

@@ -46,6 +46,7 @@ class RunRecord:
     sources: dict[str, str]
     parameters: int
     device: str
+    precision: str = ""
     status: str = "running"
     data: dict[str, Any] = field(default_factory=dict)
     command: list[str] = field(default_factory=lambda: list(sys.argv))
@@ -71,6 +72,7 @@ class RunRecord:
             sources=config.sources,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             device=describe_device(device),
+            precision=str(getattr(model, "precision", "")),
         )
 
     def to_dict(self) -> dict[str, Any]:

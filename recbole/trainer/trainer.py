@@ -66,9 +66,9 @@ class Trainer:
         self.epoch = 0  # the one being trained, or to be trained next
         self.finished = False
 
-        on_cuda = self.device.type == "cuda"
-        self.amp_type = torch.float16 if on_cuda else torch.bfloat16
-        scales = self.options.enable_amp and self.options.enable_scaler and on_cuda
+        # fp16's gradients underflow without; RecBole's users switch the scaler on themselves.
+        asked = self.options.enable_scaler or self.options.precision == "fp16"
+        scales = asked and model.precision.name == "fp16"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scales)
 
     @property
@@ -173,8 +173,7 @@ class Trainer:
     def _step(self, batch: Interaction) -> dict[str, Tensor]:
         """Take one optimiser step; return the loss and its parts (scalars)."""
         self.optimizers.zero_grad()
-        with torch.autocast(self.device.type, self.amp_type, enabled=self.options.enable_amp):
-            parts = self.model.loss_parts(batch)
+        parts = self.model.loss_parts(batch)
         self.scaler.scale(parts["loss"]).backward()
         if self.options.clip_grad_norm is not None:
             self.optimizers.unscale(self.scaler)

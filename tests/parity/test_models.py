@@ -72,6 +72,8 @@ class Golden:
             "embedding_size": overrides["embedding_size"],
             "numerical_features": self.meta["field_order"]["float"],
             "learner": "adam",
+            "precision": "fp32",
+            "enable_amp": False,
         }
         config = GoldenConfig(cls.Options(**overrides), flat, SupervisionOptions())
         model = cls(config, self.schema)

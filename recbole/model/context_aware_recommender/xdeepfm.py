@@ -11,12 +11,11 @@ going out, K logits.
 
 from __future__ import annotations
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.model.cin import CINLayer
+from recbole.model.cin import CompressedInteractionNetwork
 from recbole.model.init import xavier_normal_initialization
 from recbole.model.layers import MLPLayers
 from recbole.model.loss import RegLoss
@@ -107,36 +106,3 @@ class xDeepFM(ContextRecommender):  # noqa: N801  # RecBole's name
                 "cin_layer_size %s has odd sizes, which cannot be halved; %s is used.", asked, sizes
             )
         return sizes
-
-
-class CompressedInteractionNetwork(nn.Module):
-    """Explicit products of two, three, ... fields: [B, F, D] -> [B, output_size].
-
-    Unless `direct`, the first half of a layer's feature maps feeds the next layer and the second
-    half the output; the last layer's all feed the output.
-    """
-
-    def __init__(self, fields: int, sizes: list[int], direct: bool) -> None:
-        super().__init__()
-        half = 1 if direct else 2
-        self.handed_on = [size // half for size in sizes[:-1]]
-        self.shown = [*self.handed_on, sizes[-1]]
-        self.output_size = sum(self.shown)
-        self.layers = nn.ModuleList(
-            CINLayer(incoming, fields, size)
-            for incoming, size in zip([fields, *self.handed_on], sizes, strict=True)
-        )
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Build, pool over the embedding and concatenate the feature maps: [B, output_size]."""
-        rows, _, width = embeddings.shape
-        fields = embeddings.transpose(0, 1).flatten(1)  # [B, F, D] -> [F, B·D]
-        maps = fields
-        pooled = []
-        for layer, handed_on, shown in zip(
-            self.layers, [*self.handed_on, 0], self.shown, strict=True
-        ):
-            maps = layer(maps, fields).relu()  # [S, B·D]
-            pooled.append(maps[-shown:].view(shown, rows, width).sum(dim=-1))  # [shown, B]
-            maps = maps[:handed_on]  # [H, B·D]
-        return torch.cat(pooled).T  # [B, output_size]

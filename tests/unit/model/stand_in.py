@@ -52,6 +52,8 @@ def make_config(
         "device": torch.device("cpu"),
         "numerical_features": ["price", "history"],
         "learner": learner,
+        "precision": "fp32",
+        "enable_amp": False,
     }
     return StandInConfig(model_options, SupervisionOptions(**(supervision or {})), flat)
 

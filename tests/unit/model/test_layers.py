@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from recbole.errors import ConfigError
-from recbole.model.cin import CINLayer
+from recbole.model.cin import CompressedInteractionNetwork
 from recbole.model.context_aware_recommender.dcnv2 import CrossNetwork, MixedCrossNetwork
 from recbole.model.context_aware_recommender.eulernet import EulerInteractionLayer, EulerNetOptions
 from recbole.model.context_aware_recommender.fignn import EdgeWeights, GraphLayer
-from recbole.model.context_aware_recommender.xdeepfm import CompressedInteractionNetwork
 from recbole.model.init import xavier_normal_initialization, xavier_uniform_initialization
 from recbole.model.layers import (
     BaseFactorizationMachine,
@@ -26,70 +25,66 @@ from recbole.model.layers import (
 from recbole.model.loss import RegLoss
 
 
-def naive_cin(layer: CINLayer, maps: Tensor, fields: Tensor) -> Tensor:
-    weight = layer.weight.view(len(layer.weight), len(fields), len(maps))
-    outputs = []
-    for s in range(len(weight)):
-        total = layer.bias[s].expand(maps.shape[1])
-        for f in range(len(fields)):
-            for h in range(len(maps)):
-                total = total + weight[s, f, h] * fields[f] * maps[h]
-        outputs.append(total)
-    return torch.stack(outputs)
+def naive_cin(cin: CompressedInteractionNetwork, embeddings: Tensor) -> Tensor:
+    """Eq. 6 of the paper, number by number: [B, F, D] -> [B, output_size]."""
+    rows = []
+    for fields in embeddings:  # [F, D]
+        maps, shown = fields, []
+        for layer, route in zip(cin.layers, cin.routes, strict=True):
+            weight = layer.weight.view(len(layer.weight), len(fields), len(maps))
+            outputs = []
+            for s in range(len(weight)):
+                total = layer.bias[s].expand(fields.shape[1])
+                for f in range(len(fields)):
+                    for h in range(len(maps)):
+                        total = total + weight[s, f, h] * fields[f] * maps[h]
+                outputs.append(total.relu())
+            maps = torch.stack(outputs)
+            shown.append(maps[-route.shown :].sum(dim=1))
+            maps = maps[: route.handed_on]
+        rows.append(torch.cat(shown))
+    return torch.stack(rows)
 
 
-@pytest.mark.parametrize("columns", [5, 2048, 5000])  # within one part, exactly one, and several
-def test_cin_layer(columns: int) -> None:
-    layer = CINLayer(maps=3, fields=2, outputs=4)
-    inputs = [torch.randn(3, columns, requires_grad=True), torch.randn(2, columns)]
-    inputs[1].requires_grad_()
-    weight = torch.randn(4, columns)
-    leaves = [*inputs, layer.weight, layer.bias]
-    fast, slow = layer(*inputs), naive_cin(layer, *inputs)
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("rows", [1, 4, 5, 9])  # of which 4 are worked on at a time
+def test_cin(rows: int, direct: bool, monkeypatch) -> None:
+    monkeypatch.setattr("recbole.model.cin._COLUMNS", {"cpu": 4 * 3})
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
+    embeddings = torch.randn(rows, 3, 3, requires_grad=True)
+    fast, slow = cin(embeddings), naive_cin(cin, embeddings)
+    assert cin.output_size == fast.shape[1] == (15 if direct else 10)
     torch.testing.assert_close(fast, slow)
+    leaves, weight = [embeddings, *cin.parameters()], torch.randn_like(fast)
     fast_grad = torch.autograd.grad((fast * weight).sum(), leaves)
     slow_grad = torch.autograd.grad((slow * weight).sum(), leaves)
     for a, b in zip(fast_grad, slow_grad, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
-
-
-def test_cin_layer_of_the_fields_with_themselves() -> None:
-    layer = CINLayer(maps=3, fields=3, outputs=2)
-    fields = torch.randn(3, 7, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(layer.double(), (fields, fields))
-
-
-def test_cin_layer_under_autocast() -> None:
-    layer = CINLayer(maps=3, fields=2, outputs=4)
-    maps, fields = torch.randn(3, 50, requires_grad=True), torch.randn(2, 50)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = layer(maps, fields)
-    assert out.dtype == torch.bfloat16
-    out.float().sum().backward()
-    assert layer.weight.grad is not None
-    assert layer.weight.grad.dtype == maps.grad.dtype == torch.float32
-    torch.testing.assert_close(out.float(), layer(maps, fields), rtol=0.05, atol=0.05)
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("direct", [False, True])
 def test_cin_hands_on_one_half_and_shows_the_other(direct: bool) -> None:
     cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
-    embeddings = torch.randn(2, 3, 5)  # [B, F, D]
-    shown = []
-    for row in embeddings:
-        maps, out = row, []
-        for depth, layer in enumerate(cin.layers):
-            assert isinstance(layer, CINLayer)
-            maps = naive_cin(layer, maps, row).relu()  # [S, D]
-            if direct or depth == 2:
-                out.append(maps)
-            else:
-                maps, second = maps.chunk(2)
-                out.append(second)
-        shown.append(torch.cat(out).sum(dim=1))
-    expected = torch.stack(shown)
-    assert cin.output_size == expected.shape[1] == (15 if direct else 10)
-    torch.testing.assert_close(cin(embeddings), expected)
+    routes = [(route.handed_on, route.shown) for route in cin.routes]
+    assert routes == ([(4, 4), (6, 6), (0, 5)] if direct else [(2, 2), (3, 3), (0, 5)])
+
+
+def test_gradient_of_cin() -> None:
+    cin = CompressedInteractionNetwork(fields=3, sizes=[2, 3], direct=True).double()
+    embeddings = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(cin, (embeddings,))
+
+
+def test_cin_under_autocast() -> None:
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
+    embeddings = torch.randn(50, 3, 4, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = cin(embeddings)
+    assert out.dtype == torch.bfloat16
+    out.float().sum().backward()
+    layer = cin.layers[0]
+    assert layer.weight.grad.dtype == embeddings.grad.dtype == torch.float32
+    torch.testing.assert_close(out.float(), cin(embeddings), rtol=0.05, atol=0.05)
 
 
 def test_cross_network() -> None:

@@ -111,8 +111,8 @@ def test_gradients_are_clipped(toy):
 
 def test_mixed_precision_stays_close_to_full(toy):
     results = []
-    for amp in (False, True):
-        trainer, train, valid, _ = prepared({**toy, "enable_amp": amp, "multi_cls": 5})
+    for options in ({"precision": "fp32"}, {"precision": "auto", "enable_amp": True}):
+        trainer, train, valid, _ = prepared({**toy, **options, "multi_cls": 5})
         trainer.fit(train, valid, saved=False)
         results.append(losses(trainer))
     assert results[0] != results[1]
