@@ -9,9 +9,9 @@ n = b·D numbers of a map (b rows and their embeddings, which a layer treats ali
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,8 @@ class CompressedInteractionNetwork(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Build, pool over the embedding and concatenate the feature maps: [B, output_size]."""
-        parameters = [tensor for layer in self.layers for tensor in (layer.weight, layer.bias)]
+        layers = cast(Sequence[CINLayer], self.layers)
+        parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
         tensors: list[Tensor] = [embeddings, *parameters]
         device = embeddings.device.type
         if torch.is_autocast_enabled(device):  # which does not look into an autograd function
