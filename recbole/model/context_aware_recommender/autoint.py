@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.field_major import SelfAttention, apply_linear, field_major
 from recbole.model.init import xavier_normal_initialization
-from recbole.model.layers import MLPLayers, SelfAttention
+from recbole.model.layers import MLPLayers
 from recbole.model.options import ContextOptions, DropoutRate, Size, Sizes, check_heads
 from recbole.model.types import Batch, HasSchema, ModelConfig
 
@@ -79,9 +80,10 @@ class AutoInt(ContextRecommender):
     def logits(self, batch: Batch) -> Tensor:
         """The model's body: [B, K]."""
         embeddings = self.concat_embed_input_fields(batch)  # [B, F, D]
-        attended = self.self_attns(self.att_embedding(embeddings))  # [B, F, A]
+        fields = field_major(embeddings)  # [F, D, B]
+        attended = self.self_attns(apply_linear(self.att_embedding, fields))  # [F, A, B]
         if self.options.has_residual:
-            attended = attended + self.v_res_embedding(embeddings)
-        crossed = self.attn_fc(attended.relu().flatten(1))  # [B, F·A] -> [B, K]
+            attended = attended + apply_linear(self.v_res_embedding, fields)
+        crossed = self.attn_fc(attended.relu().flatten(0, 1).T)  # [B, F·A] -> [B, K]
         deep = self.deep_predict_layer(self.mlp_layers(embeddings.flatten(1)))  # [B, K]
         return self.first_order_linear(batch) + crossed + deep

@@ -6,11 +6,14 @@ product of powers Π v_f^{α_f} is a linear map of log-modulus and phase, so the
 α of the interactions are learned; a linear layer with relu acts on the real and imaginary parts at
 the same time. Both parts of the last layer are weighed into logits.
 
+The rows of a batch are kept innermost, as in `recbole.model.field_major`.
+
 Shapes: B batch, F fields, D embedding size, I vectors coming in, O vectors going out, K logits.
 """
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -18,6 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.field_major import field_major
 from recbole.model.layers import Dropout
 from recbole.model.loss import RegLoss
 from recbole.model.options import (
@@ -83,12 +87,17 @@ class EulerNet(ContextRecommender):
 
     def logits(self, batch: Batch) -> Tensor:
         """The model's body: [B, K]."""
-        phase = self.concat_embed_input_fields(batch)  # [B, F, D]
-        real, imaginary = self.Euler_interaction_layers(
-            (self.mu * phase.cos(), self.mu * phase.sin())
-        )  # [B, O, D] each
+        phase = field_major(self.concat_embed_input_fields(batch))  # [B, F, D] -> [F, D, B]
+        mu = self.mu.view(-1, 1, 1)  # [F, 1, 1]
+        parts = (mu * phase.cos(), mu * phase.sin())  # [F, D, B] each
+        # The polar form of what was just put together, without taking it apart again.
+        polar = (_log_modulus(mu.square()).expand_as(phase), _wrapped(phase, flipped=mu < 0))
+        for depth, layer in enumerate(self.Euler_interaction_layers):
+            parts = layer(parts, _polar(parts) if depth else polar)  # [O, D, B] each
+        real, imaginary = parts
         # One linear layer reads both parts: W re + b + W im + b.
-        return self.reg((real + imaginary).flatten(1)) + self.reg.bias  # [B, O·D] -> [B, K]
+        read = (real + imaginary).flatten(0, 1)  # [O·D, B]
+        return (self.reg.weight @ read).T + 2 * self.reg.bias  # [B, K]
 
     def penalty(self) -> Tensor | None:
         """The weighted norms of all parameters but the embeddings."""
@@ -103,7 +112,7 @@ class EulerNet(ContextRecommender):
 
 
 class EulerInteractionLayer(nn.Module):
-    """I complex vectors in, O out, both as (real, imaginary): [B, I, D] each -> [B, O, D] each.
+    """I complex vectors in, O out, both as (real, imaginary): [I, D, B] each -> [O, D, B] each.
 
     Explicit: log-modulus and phase are mixed by the learned orders α [I, O], with a bias each.
     Implicit: relu(linear) of the real and of the imaginary part. The two are added up.
@@ -122,26 +131,55 @@ class EulerInteractionLayer(nn.Module):
 
         self.drop_ex = Dropout(options.drop_ex)
         self.drop_im = Dropout(options.drop_im)
-        self.norm_r = nn.LayerNorm(width) if options.apply_norm else nn.Identity()
-        self.norm_p = nn.LayerNorm(width) if options.apply_norm else nn.Identity()
+        self.norm_r = nn.LayerNorm(width) if options.apply_norm else None
+        self.norm_p = nn.LayerNorm(width) if options.apply_norm else None
 
-    def forward(self, parts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Apply the layer: two of [B, I, D] -> two of [B, O, D]."""
+    def forward(
+        self, parts: tuple[Tensor, Tensor], polar: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Apply the layer to vectors given in both forms: [I, D, B] each -> two of [O, D, B]."""
         real, imaginary = parts
-        log_modulus = 0.5 * torch.log(real.square() + imaginary.square() + _EPSILON)  # [B, I, D]
-        phase = torch.atan2(imaginary, real)  # [B, I, D]
-        modulus = (self._mix(log_modulus) + self.bias_lam).exp()  # [B, O, D]
-        phase = self._mix(phase) + self.bias_theta  # [B, O, D]
+        log_modulus, phase = polar
+        modulus = self._mix(log_modulus, self.bias_lam).exp()  # [O, D, B]
+        phase = self._mix(phase, self.bias_theta)  # [O, D, B]
         return (
-            self.norm_r(self._implicit(real) + modulus * phase.cos()),
-            self.norm_p(self._implicit(imaginary) + modulus * phase.sin()),
+            _normalised(torch.addcmul(self._implicit(real), modulus, phase.cos()), self.norm_r),
+            _normalised(
+                torch.addcmul(self._implicit(imaginary), modulus, phase.sin()), self.norm_p
+            ),
         )
 
-    def _mix(self, polar: Tensor) -> Tensor:
-        """Combine the vectors by the orders of interaction: [B, I, D] -> [B, O, D]."""
-        return torch.einsum("bid,io->bod", self.drop_ex(polar), self.inter_orders)
+    def _mix(self, polar: Tensor, bias: Tensor) -> Tensor:
+        """Combine the vectors by the orders of interaction: [I, D, B] -> [O, D, B]."""
+        # Half precision is too coarse for angles, and for logarithms that are to be raised.
+        with torch.autocast(polar.device.type, enabled=False):
+            mixed = self.inter_orders.T @ self.drop_ex(polar.float()).flatten(1)  # [O, D·B]
+        return mixed.view(*self.shape, -1) + bias.view(*self.shape, 1)
 
     def _implicit(self, part: Tensor) -> Tensor:
-        """relu(linear(...)) of all numbers of a part: [B, I, D] -> [B, O, D]."""
-        mixed = self.im(self.drop_im(part).flatten(1))  # [B, I·D] -> [B, O·D]
-        return mixed.relu().view(-1, *self.shape)
+        """relu(linear(...)) of all numbers of a part: [I, D, B] -> [O, D, B]."""
+        dropped = self.drop_im(part).flatten(0, 1)  # [I·D, B]
+        mixed = torch.addmm(self.im.bias.unsqueeze(1), self.im.weight, dropped)  # [O·D, B]
+        return mixed.relu().view(*self.shape, -1)
+
+
+def _polar(parts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Logarithm of the modulus, and phase in (-π, π], of complex numbers; any shape."""
+    real, imaginary = parts
+    return _log_modulus(real.square() + imaginary.square()), torch.atan2(imaginary, real)
+
+
+def _log_modulus(square: Tensor) -> Tensor:
+    return 0.5 * torch.log(square + _EPSILON)
+
+
+def _wrapped(phase: Tensor, flipped: Tensor) -> Tensor:
+    """The phase of μ e^{iv} from v: turned by π where μ < 0, and brought into [-π, π]."""
+    phase = phase + math.pi * flipped
+    turns = (phase.detach() / (2 * math.pi)).round_()
+    return phase - 2 * math.pi * turns
+
+
+def _normalised(part: Tensor, norm: nn.LayerNorm | None) -> Tensor:
+    """Normalise each vector, if asked to: [O, D, B] -> [O, D, B]."""
+    return part if norm is None else norm(part.transpose(1, 2)).transpose(1, 2)

@@ -17,8 +17,15 @@ from torch.nn.functional import leaky_relu
 
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.field_major import (
+    SelfAttention,
+    apply_linear,
+    field_major,
+    multiply_rows,
+    project,
+)
 from recbole.model.init import xavier_normal_initialization
-from recbole.model.layers import Dropout, SelfAttention
+from recbole.model.layers import Dropout
 from recbole.model.options import ContextOptions, DropoutRate, Size, check_heads
 from recbole.model.types import Batch, HasSchema, ModelConfig
 
@@ -83,29 +90,27 @@ class FiGNN(ContextRecommender):
 
     def logits(self, batch: Batch) -> Tensor:
         """The model's body: [B, K]."""
-        embeddings = self.concat_embed_input_fields(batch)  # [B, F, D]
-        attended = self.self_attn(self.dropout_layer(self.att_embedding(embeddings)))  # [B, F, A]
-        states = (attended + self.v_res_embedding(embeddings)).relu()  # [B, F, A]
+        fields = field_major(self.concat_embed_input_fields(batch))  # [B, F, D] -> [F, D, B]
+        attended = self.self_attn(self.dropout_layer(apply_linear(self.att_embedding, fields)))
+        states = (attended + apply_linear(self.v_res_embedding, fields)).relu()  # [F, A, B]
         states = self._pass_messages(states)
-        votes = self.mlp1(states)  # [B, F, K]
-        weights = self.mlp2(states.flatten(1)).view_as(votes)  # [B, F·A] -> [B, F·K] -> [B, F, K]
-        return (votes * weights).sum(dim=1)  # [B, K]
+        votes = apply_linear(self.mlp1, states)  # [F, K, B]
+        weights = self.mlp2.weight @ states.flatten(0, 1)  # [F·A, B] -> [F·K, B]
+        return (votes * weights.view_as(votes)).sum(dim=0).T  # [B, K]
 
     def _pass_messages(self, first: Tensor) -> Tensor:
-        """Update the states by rounds of messages, each with a residual to the first: [B, F, A]."""
+        """Update the states by rounds of messages, each with a residual to the first: [F, A, B]."""
         if not self.gnn:
             return first
-        graph = self.edge_weights(first)  # [B, F, F]
+        graph = self.edge_weights(first)  # [F, F, B]
         states = first
         for layer in self.gnn:
-            messages = layer(graph, states)  # [B, F, A]
-            updated = self.gru_cell(messages.flatten(0, 1), states.flatten(0, 1))  # [B·F, A]
-            states = updated.view_as(first) + first
+            states = _gated_update(self.gru_cell, layer(graph, states), states) + first
         return states
 
 
 class EdgeWeights(nn.Module):
-    """How much each node listens to every other one: [B, F, A] -> [B, F, F], rows sum to 1.
+    """How much each node listens to every other one: [F, A, B] -> [F, F, B], sums of 1 over dim 1.
 
     softmax_j(leaky_relu(w · [h_i; h_j])), no node listening to itself. The product with a pair
     is a sum, w · [h_i; h_j] = w_1 · h_i + w_2 · h_j, so no pair is ever built.
@@ -116,12 +121,13 @@ class EdgeWeights(nn.Module):
         self.W_attn = nn.Linear(2 * width, 1, bias=False)
 
     def forward(self, states: Tensor) -> Tensor:
-        """Weigh the edges: [B, F, A] -> [B, F, F]."""
-        listener, speaker = self.W_attn.weight.view(2, -1)  # [A] each
-        scores = (states @ listener).unsqueeze(2) + (states @ speaker).unsqueeze(1)  # [B, F, F]
-        itself = torch.eye(scores.shape[1], dtype=torch.bool, device=scores.device)
+        """Weigh the edges: [F, A, B] -> [F, F, B]."""
+        both = project(states, self.W_attn.weight.view(2, -1))  # [F, 2, B]
+        listener, speaker = both.unbind(dim=1)  # [F, B] each
+        scores = listener.unsqueeze(1) + speaker.unsqueeze(0)  # [F, F, B]
+        itself = torch.eye(len(scores), dtype=torch.bool, device=scores.device).unsqueeze(2)
         scores = leaky_relu(scores, 0.01).masked_fill(itself, float("-inf"))
-        return scores.softmax(dim=-1)
+        return scores.softmax(dim=1)
 
 
 class GraphLayer(nn.Module):
@@ -134,11 +140,20 @@ class GraphLayer(nn.Module):
         self.bias_p = nn.Parameter(torch.zeros(width))
 
     def forward(self, graph: Tensor, states: Tensor) -> Tensor:
-        """Send and gather: [B, F, F] and [B, F, A] -> [B, F, A]."""
-        sent = _per_field(self.W_out, states)  # [B, F, A]
-        return _per_field(self.W_in, graph @ sent) + self.bias_p  # [B, F, A]
+        """Send and gather: [F, F, B] and [F, A, B] -> [F, A, B]."""
+        sent = project(states, self.W_out)  # [F, A, B]
+        return project(multiply_rows(graph, sent), self.W_in, self.bias_p)  # [F, A, B]
 
 
-def _per_field(weight: Tensor, states: Tensor) -> Tensor:
-    """Multiply each node's state by its own matrix, [F, A, A] and [B, F, A] -> [B, F, A]."""
-    return torch.bmm(states.transpose(0, 1), weight.mT).transpose(0, 1)
+def _gated_update(cell: nn.GRUCell, messages: Tensor, states: Tensor) -> Tensor:
+    """A step of a gated recurrent unit at every node: [F, A, B] and [F, A, B] -> [F, A, B].
+
+    r, z = σ(W m + b + U h + c), n = tanh(W m + b + r ⊙ (U h + c)), h' = n + z ⊙ (h − n), as
+    `nn.GRUCell` computes it for rows of states.
+    """
+    width = 2 * cell.hidden_size
+    heard = project(messages, cell.weight_ih, cell.bias_ih)  # [F, 3·A, B]
+    known = project(states, cell.weight_hh, cell.bias_hh)  # [F, 3·A, B]
+    reset, update = (heard[:, :width] + known[:, :width]).sigmoid().chunk(2, dim=1)  # [F, A, B]
+    new = torch.addcmul(heard[:, width:], reset, known[:, width:]).tanh()
+    return torch.lerp(new, states, update)

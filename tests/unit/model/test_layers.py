@@ -12,14 +12,19 @@ from torch import Tensor, nn
 from recbole.errors import ConfigError
 from recbole.model.cin import CompressedInteractionNetwork
 from recbole.model.context_aware_recommender.dcnv2 import CrossNetwork, MixedCrossNetwork
-from recbole.model.context_aware_recommender.eulernet import EulerInteractionLayer, EulerNetOptions
-from recbole.model.context_aware_recommender.fignn import EdgeWeights, GraphLayer
+from recbole.model.context_aware_recommender.eulernet import (
+    EulerInteractionLayer,
+    EulerNetOptions,
+    _polar,
+    _wrapped,
+)
+from recbole.model.context_aware_recommender.fignn import EdgeWeights, GraphLayer, _gated_update
+from recbole.model.field_major import field_major
 from recbole.model.init import xavier_normal_initialization, xavier_uniform_initialization
 from recbole.model.layers import (
     BaseFactorizationMachine,
     Dropout,
     MLPLayers,
-    SelfAttention,
     activation_layer,
 )
 from recbole.model.loss import RegLoss
@@ -133,7 +138,7 @@ def test_gates_are_initialised_as_one_layer_per_expert() -> None:
 def test_edge_weights() -> None:
     edges = EdgeWeights(width=3)
     states = torch.randn(2, 4, 3)
-    graph = edges(states)
+    graph = edges(field_major(states)).permute(2, 0, 1)  # [F, F, B] -> [B, F, F]
     for b in range(2):
         for i in range(4):
             scores = {
@@ -152,7 +157,7 @@ def test_graph_layer() -> None:
     layer = GraphLayer(fields=3, width=2)
     nn.init.normal_(layer.bias_p)
     graph, states = torch.rand(4, 3, 3), torch.randn(4, 3, 2)
-    out = layer(graph, states)
+    out = layer(field_major(graph), field_major(states)).permute(2, 0, 1)  # -> [B, F, A]
     for b in range(4):
         for i in range(3):
             heard = sum(graph[b, i, j] * (layer.W_out[j] @ states[b, j]) for j in range(3))
@@ -168,30 +173,30 @@ def test_euler_layer_multiplies_powers() -> None:
         for parameter in (layer.bias_lam, layer.bias_theta, layer.im.weight, layer.im.bias):
             parameter.zero_()
     v = torch.randn(4, 2, 3, dtype=torch.complex64)
-    real, imaginary = layer((v.real, v.imag))
+    parts = (field_major(v.real), field_major(v.imag))
+    real, imaginary = (part.permute(2, 0, 1) for part in layer(parts, _polar(parts)))
     product = (v[:, 0] ** 2 * v[:, 1]).unsqueeze(1)
     torch.testing.assert_close(torch.complex(real, imaginary), product, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("heads", [1, 2, 4])
-def test_self_attention_is_pytorchs(heads: int) -> None:
-    ours, theirs = SelfAttention(8, heads, 0.0), nn.MultiheadAttention(8, heads, batch_first=True)
-    nn.init.normal_(ours.in_proj_bias)
-    theirs.load_state_dict(ours.state_dict())
-    fields = torch.randn(5, 3, 8)
-    torch.testing.assert_close(ours(fields), theirs(fields, fields, fields)[0])
+@pytest.mark.parametrize("mu", [2.0, -0.5])
+def test_the_polar_form_of_an_embedding_is_that_of_its_complex_vector(mu: float) -> None:
+    phase = torch.linspace(-20, 20, 201, dtype=torch.float64, requires_grad=True)
+    factor = torch.tensor(mu, dtype=torch.float64)
+    short = _wrapped(phase, flipped=factor < 0)
+    long = _polar((factor * phase.cos(), factor * phase.sin()))[1]
+    apart = (short - long).abs()
+    torch.testing.assert_close(torch.minimum(apart, 2 * torch.pi - apart), torch.zeros_like(apart))
+    ours, theirs = (torch.autograd.grad(x.sum(), phase)[0] for x in (short, long))
+    torch.testing.assert_close(ours, theirs)
 
 
-def test_self_attention_spelt_out_is_the_fused_one() -> None:
-    attention = SelfAttention(8, 2, dropout=1e-6)  # less than one mask bit: nothing is dropped
-    fields = torch.randn(5, 3, 8)
-    torch.testing.assert_close(attention.train()(fields), attention.eval()(fields))
-
-
-def test_self_attention_drops() -> None:
-    attention = SelfAttention(8, 2, dropout=0.5).train()
-    fields = torch.randn(5, 3, 8)
-    assert not torch.equal(attention(fields), attention(fields))
+def test_gated_update_is_pytorchs() -> None:
+    cell = nn.GRUCell(4, 4)
+    messages, states = torch.randn(5, 3, 4), torch.randn(5, 3, 4)
+    ours = _gated_update(cell, field_major(messages), field_major(states))  # [F, A, B]
+    theirs = cell(messages.flatten(0, 1), states.flatten(0, 1)).view(5, 3, 4)
+    torch.testing.assert_close(ours, field_major(theirs))
 
 
 @pytest.mark.parametrize("reduce_sum", [True, False])
@@ -235,6 +240,12 @@ class TestDropout:
             masks.append(Dropout(0.5)(torch.ones(64)))
         assert torch.equal(masks[0], masks[1])
         assert not torch.equal(masks[0], masks[2])
+
+    def test_masks_of_two_steps_are_independent(self) -> None:
+        dropout, ones = Dropout(0.3), torch.ones(1000, 400)
+        both = ((dropout(ones) == 0) & (dropout(ones) == 0)).float()
+        assert both.mean().item() == pytest.approx(0.09, abs=0.002)
+        assert both.mean(dim=0).std().item() == pytest.approx((0.09 * 0.91 / 1000) ** 0.5, rel=0.2)
 
     @pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 4, 5)])
     def test_any_shape(self, shape: tuple[int, ...]) -> None:
