@@ -118,6 +118,8 @@ class MLPLayers(nn.Module):
                 modules.append(nn.BatchNorm1d(outputs))
             is_last = depth == len(layers) - 1
             layer_activation = activation_layer(activation, outputs)
+            if isinstance(layer_activation, nn.ReLU):
+                layer_activation.inplace = True  # nothing else reads the layer before
             if layer_activation is not None and (last_activation or not is_last):
                 modules.append(layer_activation)
         self.mlp_layers = nn.Sequential(*modules)

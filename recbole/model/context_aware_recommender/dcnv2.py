@@ -91,10 +91,11 @@ class DCNV2(ContextRecommender):
         x_0 = self.concat_embed_input_fields(batch).flatten(1)  # [B, F, D] -> [B, N]
         crossed = self.cross(x_0)  # [B, N]
         if self.is_parallel:
-            features = torch.cat([crossed, self.mlp_layers(x_0)], dim=1)  # [B, N + hidden]
-        else:
-            features = self.mlp_layers(crossed)  # [B, hidden]
-        return self.predict_layer(features)
+            # The layer reads both side by side, [B, N + hidden], without their being copied there.
+            of_cross, of_mlp = self.predict_layer.weight.tensor_split([crossed.shape[1]], dim=1)
+            deep = linear(self.mlp_layers(x_0), of_mlp, self.predict_layer.bias)
+            return linear(crossed, of_cross) + deep
+        return self.predict_layer(self.mlp_layers(crossed))
 
     def penalty(self) -> Tensor | None:
         """The weighted norms of the cross layers' matrices."""
