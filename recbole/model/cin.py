@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from recbole.model.mapping import one_by_one
+
 #: n of the rows worked on at a time.
 _COLUMNS = {"cpu": 512}
 _COLUMNS_ELSEWHERE = 65536
@@ -67,7 +69,7 @@ class CompressedInteractionNetwork(nn.Module):
         device = embeddings.device.type
         if torch.is_autocast_enabled(device):  # which does not look into an autograd function
             tensors = [tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors]
-        return _CIN.apply(self.routes, *tensors)
+        return _CIN.apply(self.routes, torch.is_grad_enabled(), *tensors)[0]
 
 
 class _Route(NamedTuple):
@@ -88,8 +90,8 @@ class _CIN(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, routes: tuple[_Route, ...], embeddings: Tensor, *parameters: Tensor
-    ) -> Tensor:
+        routes: tuple[_Route, ...], keep: bool, embeddings: Tensor, *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
         pooled = embeddings.new_empty(len(embeddings), routes[-1].place.stop)
         results = []
         for rows in _parts(embeddings):
@@ -98,18 +100,30 @@ class _CIN(torch.autograd.Function):
             for route, weight, bias in zip(routes, parameters[::2], parameters[1::2], strict=True):
                 products = _products(maps, fields).flatten(0, 1)  # [F·H, n]
                 maps = torch.addmm(bias.unsqueeze(1), weight, products).relu_()  # [S, n]
-                if any(ctx.needs_input_grad):
+                if keep:
                     results.append(maps)
                 shown = maps[-route.shown :].unflatten(1, (len(part), -1))  # [shown, b, D]
                 pooled[rows, route.place] = shown.sum(2).T
                 maps = maps[: route.handed_on]
-        ctx.routes = routes
-        ctx.save_for_backward(embeddings, *parameters, *results)
-        return pooled
+        return pooled, *results
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.routes, _, *tensors = inputs
+        _, *results = output
+        ctx.mark_non_differentiable(*results)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *results)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
+        return one_by_one(_CIN, info, in_dims, inputs)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if grad is None:  # nothing was made of the output
+            return (None,) * len(ctx.needs_input_grad)
         embeddings, *others = ctx.saved_tensors
         routes, count = ctx.routes, len(ctx.routes)
         parameters, results = others[: 2 * count], iter(others[2 * count :])
@@ -141,7 +155,7 @@ class _CIN(torch.autograd.Function):
             grad_fields += grad_maps  # the fields are the first layer's maps, too
             grad_embeddings[rows] = grad_fields.unflatten(1, (len(part), -1)).transpose(0, 1)
         of_parameters = (g.to(p.dtype) for g, p in zip(grads, parameters, strict=True))
-        return None, grad_embeddings, *of_parameters
+        return None, None, grad_embeddings, *of_parameters
 
 
 def _products(maps: Tensor, fields: Tensor) -> Tensor:

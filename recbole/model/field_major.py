@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from recbole.model.layers import Dropout
+from recbole.model.mapping import one_by_one
 
 
 def field_major(fields: Tensor) -> Tensor:
@@ -54,9 +55,16 @@ class _RowProducts(torch.autograd.Function):
     """`multiply_rows`, whose gradients are such products, too."""
 
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:
-        ctx.save_for_backward(left, right)
+    def forward(left: Tensor, right: Tensor) -> Tensor:
         return _row_products(left, right)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG004
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
+        return one_by_one(_RowProducts, info, in_dims, inputs)
 
     @staticmethod
     @once_differentiable

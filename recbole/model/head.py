@@ -162,16 +162,14 @@ class RatingHead(Head):
 
     def click_logit(self, logits: Tensor) -> Tensor:
         """The log-odds of p̂ (Eq. 11): [B, K] -> [B]."""
-        logits = _full_precision(logits)
-        negative = logits[:, : self.num_negative]
-        positive = logits[:, self.num_negative :]
+        negative, positive = _by_class(logits).tensor_split([self.num_negative])
         if self.aggregate == "logit":
-            return positive.sum(dim=1) - negative.sum(dim=1)
-        return positive.logsumexp(dim=1) - negative.logsumexp(dim=1)
+            return positive.sum(dim=0) - negative.sum(dim=0)
+        return positive.logsumexp(dim=0) - negative.logsumexp(dim=0)
 
     def class_probabilities(self, logits: Tensor) -> Tensor:
         """p = softmax(z): [B, K] -> [B, K]."""
-        return _full_precision(logits).softmax(dim=1)
+        return _by_class(logits).softmax(dim=0).T
 
     def expected_level(self, class_probabilities: Tensor) -> Tensor:
         """The mean rating Σ_k p_k level_k: [B, K] -> [B], in the ratings' own unit."""
@@ -179,7 +177,7 @@ class RatingHead(Head):
 
     def loss(self, logits: Tensor, batch: Batch, penalty: Tensor | None) -> dict[str, Tensor]:
         """λ CE + (1 - λ) (BCE + penalty), Eq. 13: the penalty is weighted with the click's loss."""
-        ce = F.cross_entropy(_full_precision(logits), self.classes(batch))
+        ce = F.cross_entropy(_by_class(logits).unsqueeze(0), self.classes(batch).unsqueeze(0))
         bce = self._bce(logits, batch)
         click_loss = bce if penalty is None else bce + penalty
         parts = {"loss": self.ratio * ce + (1 - self.ratio) * click_loss, "bce": bce, "ce": ce}
@@ -200,6 +198,11 @@ def build_head(options: SupervisionOptions, target: Target) -> Head:
 def _full_precision(logits: Tensor) -> Tensor:
     """At least float32: half precision (autocast) is too coarse for losses and probabilities."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def _by_class(logits: Tensor) -> Tensor:
+    """Full precision, and the rows innermost, which makes long vectors: [B, K] -> [K, B]."""
+    return _full_precision(logits).T.contiguous()
 
 
 def _class_levels(options: SupervisionOptions, target: Target) -> tuple[float, ...]:

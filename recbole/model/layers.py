@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from recbole.errors import ConfigError, did_you_mean
+from recbole.model.mapping import one_by_one
 
 _ACTIVATIONS: dict[str, type[nn.Module] | None] = {
     "sigmoid": nn.Sigmoid,
@@ -77,10 +78,17 @@ class _Masked(torch.autograd.Function):
     """scale × keep × input, in one pass over memory each way."""
 
     @staticmethod
-    def forward(ctx: Any, input: Tensor, keep: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(keep)
-        ctx.scale = scale
+    def forward(input: Tensor, keep: Tensor, scale: float) -> Tensor:
         return torch.addcmul(input.new_zeros(()), input, keep, value=scale)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:  # noqa: ARG004
+        _, keep, ctx.scale = inputs
+        ctx.save_for_backward(keep)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
+        return one_by_one(_Masked, info, in_dims, inputs)
 
     @staticmethod
     @once_differentiable
