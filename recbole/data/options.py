@@ -57,6 +57,11 @@ class DataOptions(Options):
     """The options of reading, preparing, splitting and batching a data set."""
 
     data_path: str = Field("dataset/", description="folder that holds one folder per data set")
+    data_cache: bool | str = Field(
+        True,
+        description="keep prepared data for the next load: True in the data set's folder (.cache),"
+        " False, or a folder",
+    )
     field_separator: str = Field("\t", description="the character between two columns of a file")
     seq_separator: str = Field(
         " ", min_length=1, description="what separates the elements of a sequence"

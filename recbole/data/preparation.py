@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recbole.data.cache import cached
 from recbole.data.columns import FloatColumn, Table
 from recbole.data.dataset import Dataset
 from recbole.data.encoded import Encoded
@@ -27,7 +28,9 @@ from recbole.data.interaction import Interaction
 from recbole.data.loader import Loader
 from recbole.data.negative_loader import NegativeLoader
 from recbole.data.options import DataOptions
+from recbole.data.prepared import Prepared
 from recbole.data.schema import Schema
+from recbole.data.sources import Sources
 from recbole.data.target import TargetColumns, make_target
 from recbole.errors import DataError
 
@@ -50,8 +53,14 @@ def create_dataset(config: Any) -> Dataset:
     folder = Path(options.data_path) / name
     if not folder.is_dir():
         import_module("recbole.data.download").ensure_dataset(name, folder)
-    dataset = prepare(read_atomic_files(folder, name, options), name, options, config["seed"])
-    return dataset if options.rating_bins is None else graded(dataset, config["multi_cls"])
+
+    def read_and_encode(sources: Sources | None) -> Prepared:
+        hashes = None if sources is None else sources.sha256
+        return encode(read_atomic_files(folder, name, options, hashes), options)
+
+    data = cached(folder, name, options, read_and_encode)
+    multi_cls = None if options.rating_bins is None else config["multi_cls"]
+    return make_dataset(data, name, options, config["seed"], multi_cls)
 
 
 def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loader]:
@@ -99,8 +108,30 @@ def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loa
     )
 
 
-def prepare(data: AtomicData, name: str, options: DataOptions, seed: int) -> Dataset:
-    """Filter and encode the tables of a data set; what `rating_bins` asks for is left to `graded`.
+def prepare(
+    data: AtomicData, name: str, options: DataOptions, seed: int, multi_cls: int | None = None
+) -> Dataset:
+    """Filter and encode the tables of a data set.
+
+    Args:
+        multi_cls: the number of classes of the rating head, where `rating_bins` is to grade.
+
+    Raises:
+        ConfigError, DataError: the tables do not fit the options, or no row is left.
+    """
+    return make_dataset(encode(data, options), name, options, seed, multi_cls)
+
+
+def make_dataset(
+    data: Prepared, name: str, options: DataOptions, seed: int, multi_cls: int | None = None
+) -> Dataset:
+    """A Dataset of prepared data, graded where `rating_bins` asks for it."""
+    dataset = Dataset(name, data.schema, data.encoder, data.encoded, options, seed)
+    return dataset if options.rating_bins is None else graded(dataset, multi_cls)
+
+
+def encode(data: AtomicData, options: DataOptions) -> Prepared:
+    """Filter and encode tables, as far as it does not depend on the split.
 
     Raises:
         DataError: the tables do not fit the options, or no row is left.
@@ -130,7 +161,7 @@ def prepare(data: AtomicData, name: str, options: DataOptions, seed: int) -> Dat
         part_sizes=data.part_sizes,
         fingerprint=data.fingerprint,
     )
-    return Dataset(name, schema, encoder, encoded, options, seed)
+    return Prepared(schema, encoder, encoded)
 
 
 def graded(dataset: Dataset, multi_cls: int | None) -> Dataset:
