@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from recbole.data.arrow_arrays import numbers
 from recbole.data.columns import FloatColumn, Mask, Numbers
 from recbole.data.files import AtomicData, location
 from recbole.data.grading_options import RatingBins
@@ -64,8 +66,8 @@ def make_target(data: AtomicData, options: DataOptions) -> TargetColumns:
     rating = None if rating_field is None else _complete(data, rating_field, options)
     levels: tuple[float, ...] = ()
     if rating is not None:
-        distinct = np.unique(rating)
-        levels = tuple(distinct.tolist()) if len(distinct) <= MOST_LEVELS else ()
+        distinct = pc.unique(numbers(rating)).to_pylist()
+        levels = tuple(sorted(distinct)) if len(distinct) <= MOST_LEVELS else ()
     target = Target(options.LABEL_FIELD, rating_field, threshold, levels)
     return TargetColumns(target, label, rating)
 
@@ -79,14 +81,14 @@ def _gradable(data: AtomicData, field: str | None, bins: RatingBins, options: Da
             f" got '{options.RATING_FIELD}', which is no loaded column of .inter; there are"
             f" {', '.join(columns)}.{did_you_mean(options.RATING_FIELD, columns)}"
         )
-    numbers = _complete(data, field, options)
-    wrong = numbers <= 0
+    rating = _complete(data, field, options)
+    wrong = rating <= 0
     if bins.method == "log" and wrong.any():
         _refuse(
             data,
             wrong,
             options,
-            f"rating_bins: log expects numbers above 0 in '{field}', got {numbers[wrong][0]:g}; use"
+            f"rating_bins: log expects numbers above 0 in '{field}', got {rating[wrong][0]:g}; use"
             f' quantile or edges, or drop such rows: val_interval: {{{field}: "(0,inf)"}}',
         )
     return field
