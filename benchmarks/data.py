@@ -150,7 +150,8 @@ def compare(
     """Measure by turns and print the table."""
     measured: dict[str, list[Any]] = {}
     cache, saved = folder / "cache", folder / "saved"
-    theirs = {**options, "checkpoint_dir": str(saved)}
+    # RecBole reads what an earlier run saved below checkpoint_dir, whenever it finds it there.
+    theirs = {**options, "checkpoint_dir": str(folder / "empty")}
     # RecBole appends the name of the data set itself.
     theirs |= {"data_path": f"{options['data_path']}/"}
 
@@ -172,7 +173,8 @@ def compare(
         if arguments.peer_python:
             kept = saved / f"{name}-Dataset.pth"
             if not kept.exists():
-                run(arguments.peer_python, PEER, folder, name, {**theirs, "save_dataset": True})
+                saving = {**theirs, "save_dataset": True, "checkpoint_dir": str(saved)}
+                run(arguments.peer_python, PEER, folder, name, saving)
             peer("RecBole, warm", dataset_save_path=str(kept))
     print("| load | seconds | processor seconds | MiB at the peak | MiB kept | rows |")
     print("|---|---|---|---|---|---|")
