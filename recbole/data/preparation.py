@@ -77,8 +77,11 @@ def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loa
     sampling = options.train_neg_sample_args
     has_label = dataset.label_field in dataset.inter_feat
     if not has_label and sampling is None:
+        target = dataset.schema.target
+        top = "4" if target.grading is None else f"level {target.grading.count}"
         raise DataError(
-            f"{dataset.dataset_name}: expected a label; set threshold, such as {{rating: 4}}, or"
+            f"{dataset.dataset_name}: expected a label; set threshold, such as"
+            f" {{{target.rating_field or 'rating'}: {top}}}, or"
             f" load a column '{dataset.label_field}' (option LABEL_FIELD) of 0 and 1 from .inter;"
             " or, where every row is a positive, train_neg_sample_args: {distribution: uniform,"
             " sample_num: 1}"

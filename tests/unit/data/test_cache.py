@@ -16,6 +16,7 @@ from recbole.data import DataOptions, cache, create_dataset, sources
 from recbole.data.archive import DamagedArchiveError, read_archive, write_archive
 from recbole.data.files import read_atomic_files
 from recbole.data.sources import Sources
+from tests.conftest import PROJECT
 from tests.unit.data.data_files import INTER, ITEM, USER, StandIn, write
 
 FILES = {"inter": INTER, "user": USER, "item": ITEM}
@@ -395,4 +396,4 @@ for _ in range(2):
         "val_interval": {{"item_id": ["a", "b"]}}, "numerical_features": ["income", "vector"]}}))
 assert "pandas" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=os.getcwd())
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT)

@@ -333,15 +333,15 @@ class TestDataset:
         text = plays(20) + "u1\tz\t0\n"
         with pytest.raises(DataError, match=r"line 22: rating_bins: log expects numbers above 0"):
             graded(tmp_path, text, rating_bins="log")
-        assert graded(tmp_path, text, rating_bins="log", multi_cls=2,
-                      threshold={"plays": "level 2"}, val_interval={"plays": "(0,inf)"})  # fmt: skip
+        kept = {"val_interval": {"plays": "(0,inf)"}, "threshold": {"plays": "level 2"}}
+        assert len(graded(tmp_path, text, rating_bins="log", multi_cls=2, **kept)) == 20
 
     def test_a_missing_number_is_refused_with_its_line(self, tmp_path):
         with pytest.raises(DataError, match=r"line 22: expected a number in the target column"):
             graded(tmp_path, plays(20) + "u1\tz\t\n")
 
     def test_a_column_to_grade_has_to_be_there(self, tmp_path):
-        with pytest.raises(DataError, match="RATING_FIELD.*there are user_id, item_id, plays"):
+        with pytest.raises(DataError, match=r"RATING_FIELD.*there are user_id, item_id, plays"):
             graded(tmp_path, threshold=None)
         dataset = graded(tmp_path, threshold=None, RATING_FIELD="plays")
         assert "label" not in dataset.inter_feat and dataset.schema.target.threshold is None
