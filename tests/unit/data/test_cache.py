@@ -363,8 +363,9 @@ class TestPlace:
         fresh.write_text("half")
         for rating in range(2, 2 + cache.KEPT):
             for entry in entries(tmp_path):
-                os.utime(entry, (1000 + rating, 1000 + rating))
-            load(tmp_path)  # used again: it stays
+                used = 1000 if entry == first else 2000 + rating
+                os.utime(entry, (used, used))
+            load(tmp_path)  # used again: it stays, though it was the oldest
             load(tmp_path, threshold={"rating": rating + 0.5})
         assert first in entries(tmp_path) and len(entries(tmp_path)) == cache.KEPT
         assert not left.exists() and fresh.exists()
