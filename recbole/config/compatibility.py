@@ -35,6 +35,9 @@ WITHOUT_MEANING: dict[str, str] = {
     "wandb_project": "runs are logged to TensorBoard, a log file and a json",
 }
 
+#: Taken for the option on the right.
+SPELLINGS: dict[str, str] = {"rating_field": "RATING_FIELD"}
+
 #: Would change a result, so only the value that asks for nothing is accepted.
 NOT_SUPPORTED: dict[str, str] = {
     "alias_of_user_id": "every field has a vocabulary of its own",

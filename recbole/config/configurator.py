@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from recbole.config.compatibility import NOT_SUPPORTED, WITHOUT_MEANING, asks_for_nothing
+from recbole.config.compatibility import (
+    NOT_SUPPORTED,
+    SPELLINGS,
+    WITHOUT_MEANING,
+    asks_for_nothing,
+)
 from recbole.config.environment import EnvironmentOptions, select_device
 from recbole.config.messages import describe_errors, describe_unknown
 from recbole.config.options import ModelOptions, Options
@@ -119,7 +124,8 @@ class Config:
         errors: list[str] = []
         self.notes: list[str] = []
         for layer in layers:
-            for name, value in layer.values.items():
+            for given, value in layer.values.items():
+                name = SPELLINGS.get(given, given)
                 if name in ("model", "dataset"):
                     continue
                 if name in WITHOUT_MEANING:

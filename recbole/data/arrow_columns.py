@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from recbole.data.arrow_arrays import numpy_of
 from recbole.data.atomic import split_sequences
 from recbole.data.columns import (
     Column,
@@ -152,7 +153,7 @@ def _sequences(array: Any, feature_type: FeatureType, separator: str) -> Sequenc
     if pt.is_dictionary(array.type):
         array = array.dictionary_decode()
     if _is_list(array.type):
-        offsets = offsets_of(pc.list_value_length(array).fill_null(0).to_numpy())
+        offsets = offsets_of(numpy_of(pc.list_value_length(array)))
         flat = array.flatten()
         try:
             elements = _numbers(flat) if of_numbers else _tokens(flat)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from recbole.data.arrow_arrays import numbers, numpy_of, strings
 from recbole.data.schema import FeatureType
 
 Codes: TypeAlias = NDArray[np.int32]
@@ -140,20 +141,20 @@ class Table:
     Attributes:
         columns: by field name, in the order of the file.
         paths: the files that the rows come from; empty for rows that come from no file.
-        rows: int64 [N], the position of each row among the data rows of its file.
+        rows: int32 [N], the position of each row among the data rows of its file.
         files: int8 [N], the position of each row's file in `paths`.
     """
 
     columns: Mapping[str, Column]
     paths: tuple[str, ...] = ()
-    rows: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
+    rows: Codes = field(default_factory=lambda: np.zeros(0, np.int32))
     files: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
 
     @classmethod
     def of(cls, columns: Mapping[str, Column], paths: tuple[str, ...] = ()) -> Table:
         """A table of fresh columns, all from one file or from none."""
         length = len(next(iter(columns.values())))
-        return cls(columns, paths, np.arange(length), np.zeros(length, np.int8))
+        return cls(columns, paths, np.arange(length, dtype=np.int32), np.zeros(length, np.int8))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -190,8 +191,8 @@ class Table:
 
 def token_column(tokens: Sequence[str | None] | Any) -> TokenColumn:
     """A column of tokens from strings (a list or an Arrow array); None and "" are missing."""
-    strings = tokens if isinstance(tokens, pa.Array) else pa.array(list(tokens), pa.string())
-    return from_dictionary(strings.dictionary_encode())
+    array = tokens if isinstance(tokens, pa.Array) else strings(tokens)
+    return from_dictionary(array.dictionary_encode())
 
 
 def sequence_column(
@@ -209,11 +210,11 @@ def sequence_column(
 
 def from_dictionary(encoded: Any) -> TokenColumn:
     """A column of tokens from an Arrow dictionary array; null and "" are missing."""
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    codes = numpy_of(encoded.indices, -1).astype(np.int32, copy=False)
     vocabulary = encoded.dictionary
-    empty = pc.index(vocabulary, "").as_py()
-    if empty >= 0:
-        codes[codes == empty] = -1
+    empty = pc.index_in(strings([""]), value_set=vocabulary)
+    if not empty.null_count:
+        codes = np.where(codes == empty[0].as_py(), np.int32(-1), codes)
     return TokenColumn(codes, vocabulary)
 
 
@@ -231,9 +232,7 @@ def _concatenate(columns: Sequence[Column]) -> Any:
         return FloatColumn(np.concatenate([_values(column) for column in columns]))
     if isinstance(first, TokenColumn):
         chunks = [
-            pa.DictionaryArray.from_arrays(
-                pa.array(c.codes, mask=c.missing), c.vocabulary, safe=False
-            )
+            pa.DictionaryArray.from_arrays(numbers(c.codes, c.missing), c.vocabulary, safe=False)
             for c in columns
             if isinstance(c, TokenColumn)
         ]

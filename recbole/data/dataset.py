@@ -6,7 +6,8 @@ N interactions, U users and I items with their padding row 0.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from recbole.data.encoding import Encoder
 from recbole.data.evaluation_options import PARTS
 from recbole.data.interaction import Interaction
 from recbole.data.options import DataOptions
-from recbole.data.schema import FeatureSource, FeatureType, Schema
+from recbole.data.schema import FeatureSource, FeatureType, Schema, Target
 from recbole.data.split import split_rows
 from recbole.errors import DataError, did_you_mean
 
@@ -192,14 +193,21 @@ class Dataset:
         return 1 - self.inter_num / self.user_num / self.item_num
 
     @property
+    def ratings(self) -> NDArray[np.float64] | None:
+        """The ratings as in the file: float64 [N], where `rating_bins` grades them; else None."""
+        return self._encoded.ratings
+
+    @property
     def statistics(self) -> dict[str, Any]:
         """Plain figures for the record of a run; ids are counted without padding."""
-        sizes = [len(rows) for rows in self._rows_of_parts()]
+        sizes = [len(rows) for rows in self.rows_of_parts()]
+        grading = self.schema.target.grading
         return {
             "users": self.user_num - 1,
             "items": self.item_num - 1,
             "interactions": self.inter_num,
             "parts": dict(zip(PARTS, sizes, strict=True)),
+            "grading": None if grading is None else grading.summary(),
             "fields": {
                 field.name: {
                     "type": field.type.value,
@@ -220,7 +228,9 @@ class Dataset:
     def __str__(self) -> str:
         target = self.schema.target
         source = target.rating_field or target.label_field
-        made = "" if target.threshold is None else f" = {source} >= {target.threshold:g}"
+        level = "" if target.grading is None else "level "
+        made = "" if target.threshold is None else f" = {source} >= {level}{target.threshold:g}"
+        graded = [] if target.grading is None else [f"    {source}: {target.grading.describe()}"]
         return "\n".join(
             [
                 f"{self.dataset_name}: {self.inter_num:,} interactions of {self.user_num - 1:,}"
@@ -228,6 +238,7 @@ class Dataset:
                 f"    per user {self.avg_actions_of_users:.2f}, per item"
                 f" {self.avg_actions_of_items:.2f}, sparsity {self.sparsity:.2%}",
                 f"    target: {target.label_field}{made}",
+                *graded,
                 "    inputs: "
                 + ", ".join(f"{f.name} ({f.type.value}, {f.size:,})" for f in self.schema.fields),
             ]
@@ -272,14 +283,14 @@ class Dataset:
         Raises:
             DataError: rows are to be ordered or split by time, and no time column is loaded.
         """
-        parts = [self.copy(self.inter_feat.take(rows)) for rows in self._rows_of_parts()]
+        parts = [self.copy(self.inter_feat.take(rows)) for rows in self.rows_of_parts()]
         for part, name in zip(parts, PARTS, strict=True):
             part.part = name
         return parts
 
     def interactions_of(self, *parts: str) -> Interaction:
         """The interactions of some parts, in the order of the parts named; also asked of a part."""
-        rows = dict(zip(PARTS, self._rows_of_parts(), strict=True))
+        rows = dict(zip(PARTS, self.rows_of_parts(), strict=True))
         return self._encoded.interactions.take(torch.cat([rows[part] for part in parts]))
 
     def copy(self, new_inter_feat: Interaction) -> Dataset:
@@ -288,7 +299,19 @@ class Dataset:
         part.inter_feat = new_inter_feat
         return part
 
-    def _rows_of_parts(self) -> tuple[Tensor, ...]:
+    def with_target(self, target: Target, columns: Mapping[str, Tensor]) -> Dataset:
+        """The same data set with another target, whose columns join the interactions' own."""
+        changed = self.copy(Interaction({**self.inter_feat.interaction, **columns}))
+        changed.schema = replace(self.schema, target=target)
+        changed._encoded = replace(self._encoded, interactions=changed.inter_feat)
+        return changed
+
+    def rows_of_parts(self) -> tuple[Tensor, ...]:
+        """The rows for training, validation and test: int64, drawn once.
+
+        Raises:
+            DataError: see `build`.
+        """
         if self._rows is None:
             if self._encoded.part_sizes is not None:
                 self._rows = torch.arange(self.inter_num).split(list(self._encoded.part_sizes))

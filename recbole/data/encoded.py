@@ -22,6 +22,8 @@ class Encoded:
         users: one row per user id, from that of padding; None without a .user file.
         items: one row per item id, from that of padding; None without an .item file.
         times: float64, the time of each interaction as in the file, or None.
+        ratings: float64, the rating of each interaction as in the file, where it is to be graded
+            (`rating_bins`); None where it stands among the interactions as it is.
         part_sizes: rows of each benchmark file, or None.
         fingerprint: the SHA-256 of each file read, by file name.
     """
@@ -30,6 +32,7 @@ class Encoded:
     users: Interaction | None
     items: Interaction | None
     times: NDArray[np.float64] | None
+    ratings: NDArray[np.float64] | None
     part_sizes: tuple[int, ...] | None
     fingerprint: Mapping[str, str]
     _on_device: dict[str, tuple[Interaction, Interaction]] = field(default_factory=dict)

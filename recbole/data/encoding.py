@@ -60,7 +60,7 @@ class Encoder:
     def transform(
         self, table: Table, names: Iterable[str] | None = None
     ) -> dict[str, torch.Tensor]:
-        """Encode the rows of a table; see `Field` for what each type becomes.
+        """Encode the rows of a table; see `Field` for what each type becomes, with int32 for int64.
 
         A token that was never seen becomes 0, a missing number the mean of the training table.
 
@@ -108,7 +108,7 @@ class Encoder:
         """The ids of tokens, int64 [N]; 0 for one that was never seen."""
         column = token_column([str(token) for token in tokens])
         codec = self._token_codec(name)
-        return TokenCodec(codec.tokens).encode(column)
+        return TokenCodec(codec.tokens).encode(column).long()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data and tensors, which torch.load(weights_only=True) reads."""

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
+from recbole.data.arrow_arrays import numbers, numpy_of, strings
 from recbole.data.buckets import Buckets, buckets_from_dict, fit_buckets
 from recbole.data.columns import (
     Column,
@@ -49,7 +50,7 @@ class TokenCodec:
     @classmethod
     def fit(cls, columns: Sequence[Column]) -> TokenCodec:
         """Number the tokens of the columns by first appearance, one column after the other."""
-        tokens = pa.array([], pa.string())
+        tokens = strings([])
         for column in columns:
             fresh = _in_order(elements_of(column))
             known = pc.is_in(fresh, value_set=tokens)
@@ -67,7 +68,7 @@ class TokenCodec:
         return False
 
     def encode(self, column: Column) -> torch.Tensor:
-        """The ids: int64 [N], or [N, L] padded with 0; elements beyond L are left out."""
+        """The ids: int32 [N], or [N, L] padded with 0; elements beyond L are left out."""
         ids = self._ids(elements_of(column))
         if isinstance(column, SequenceColumn):
             ids = pad(column, ids, self.length or 1, 0)  # [M] -> [N, L]
@@ -78,10 +79,10 @@ class TokenCodec:
         elements = elements_of(column)
         return int(((self._ids(elements) == 0) & ~elements.missing).sum())
 
-    def _ids(self, column: TokenColumn) -> NDArray[np.int64]:
-        position = pc.index_in(column.vocabulary, value_set=self.tokens).fill_null(-1)
-        ids = position.to_numpy(zero_copy_only=False).astype(np.int64) + 1
-        return np.append(ids, 0)[column.codes]  # code -1, a missing token, is the last place
+    def _ids(self, column: TokenColumn) -> NDArray[np.int32]:
+        position = numpy_of(pc.index_in(column.vocabulary, value_set=self.tokens), -1)
+        # The last place stands for code -1, a missing token.
+        return np.append(position + 1, np.int32(0))[column.codes]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a checkpoint."""
@@ -90,7 +91,7 @@ class TokenCodec:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> TokenCodec:
         """The inverse of `to_dict`."""
-        return cls(pa.array(plain["tokens"], pa.string()), plain["length"])
+        return cls(strings(plain["tokens"]), plain["length"])
 
 
 @dataclass(frozen=True)
@@ -234,4 +235,4 @@ def _in_order(column: TokenColumn) -> Any:
     first = np.full(len(column.vocabulary), len(codes), np.int64)
     np.minimum.at(first, codes, np.arange(len(codes)))
     order = np.argsort(first, kind="stable")
-    return column.vocabulary.take(pa.array(order[: int((first < len(codes)).sum())]))
+    return column.vocabulary.take(numbers(order[: int((first < len(codes)).sum())]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from recbole.data.diagnosis import line_number
 from recbole.data.numbers import numbers_of, parse_number
 from recbole.data.options import DataOptions, Suffix
 from recbole.data.schema import FeatureType
+from recbole.data.sources import sha256
 from recbole.errors import DataError, did_you_mean
 
 _log = logging.getLogger(__name__)
@@ -62,8 +62,13 @@ class AtomicData:
         }
 
 
-def read_atomic_files(folder: Path, name: str, options: DataOptions) -> AtomicData:
+def read_atomic_files(
+    folder: Path, name: str, options: DataOptions, hashes: Mapping[str, str] | None = None
+) -> AtomicData:
     """Read `<folder>/<name>.inter` (or its benchmark parts), `.user` and `.item`.
+
+    Args:
+        hashes: the SHA-256 of files, by name, where it is known already.
 
     Raises:
         DataError: a file is missing or malformed, an id column is missing or no token, or two
@@ -86,7 +91,7 @@ def read_atomic_files(folder: Path, name: str, options: DataOptions) -> AtomicDa
         users=users,
         items=items,
         part_sizes=None if parts is None else tuple(len(table) for table in tables),
-        fingerprint={path.name: _sha256(path) for path in paths},
+        fingerprint={path.name: (hashes or {}).get(path.name) or sha256(path) for path in paths},
     )
     _check_ids(data, options)
     _check_shared_columns(data, options)
@@ -132,11 +137,6 @@ def _types(table: Table) -> dict[str, FeatureType]:
 
 def _titles(table: Table) -> str:
     return ", ".join(f"{name}:{type_.value}" for name, type_ in _types(table).items())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_ids(data: AtomicData, options: DataOptions) -> None:

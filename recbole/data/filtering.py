@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from recbole.data.arrow_arrays import numpy_of, strings
 from recbole.data.columns import Codes, FloatColumn, Mask, Table, TokenColumn
 from recbole.data.files import AtomicData, location
 from recbole.data.intervals import Intervals, parse_intervals
@@ -120,7 +120,12 @@ def drop_unmatched(data: AtomicData, options: DataOptions) -> AtomicData:
     ):
         if table is None:
             continue
-        unmatched = codes_in(table, data.interactions, field) < 0
+        there = data.interactions[field]
+        assert isinstance(there, TokenColumn)
+        found = _translation(table, there, field)
+        if (found[:-1] >= 0).all() and not there.missing.any():
+            continue  # the usual case, seen without a look at every row
+        unmatched = found[there.codes] < 0
         if not unmatched.any():
             continue
         rows = np.flatnonzero(unmatched)
@@ -170,39 +175,51 @@ def core_of(
         Which interactions are kept, bool [N]; for each side which codes were dropped, bool [V].
     """
     kept = np.ones(len(keys[0]), np.bool_)
-    banned = tuple(np.zeros(int(codes.max(initial=-1)) + 1, np.bool_) for codes in keys)
+    counts = [np.bincount(codes) for codes in keys]
+    banned = tuple(np.zeros(len(count), np.bool_) for count in counts)
     while True:
         # Both sides are counted before either is dropped, as RecBole does: with an upper bound
         # the order matters.
         fresh = [
-            _out_of_interval(codes[kept], len(bans), interval)
-            for codes, bans, interval in zip(keys, banned, intervals, strict=True)
+            _out_of_interval(count, interval)
+            for count, interval in zip(counts, intervals, strict=True)
         ]
         if not any(out.any() for out in fresh):
             return kept, banned
+        dropped = np.zeros(len(kept), np.bool_)
         for codes, bans, out in zip(keys, banned, fresh, strict=True):
-            bans |= out
-            kept &= ~out[codes]
+            if out.any():
+                bans |= out
+                dropped |= out[codes]
+        rows = np.flatnonzero(dropped & kept)
+        kept[rows] = False
+        for codes, count in zip(keys, counts, strict=True):
+            count -= np.bincount(codes[rows], minlength=len(count))
 
 
-def _out_of_interval(codes: Codes, size: int, interval: Intervals | None) -> Mask:
-    """Which codes occur, but not as often as they should: bool [V]."""
+def _out_of_interval(counts: NDArray[np.int64], interval: Intervals | None) -> Mask:
+    """Which codes occur, but not as often as they should: [V] -> bool [V]."""
     if interval is None:
-        return np.zeros(size, np.bool_)
-    counts = np.bincount(codes, minlength=size)
+        return np.zeros(len(counts), np.bool_)
     return (counts > 0) & ~interval.contains(counts)
 
 
 def codes_in(table: Table, other: Table, field: str) -> Codes:
     """The codes that the tokens of `other` have in `table`; -1 for one that has no row there."""
-    here, there = table[field], other[field]
-    assert isinstance(here, TokenColumn) and isinstance(there, TokenColumn)
+    there = other[field]
+    assert isinstance(there, TokenColumn)
+    return _translation(table, there, field)[there.codes]
+
+
+def _translation(table: Table, there: TokenColumn, field: str) -> Codes:
+    """For each token of `there`, and last for a missing one, its code in `table` or -1: [V + 1]."""
+    here = table[field]
+    assert isinstance(here, TokenColumn)
     used = np.full(len(here.vocabulary) + 1, -1, np.int32)
     used[here.codes] = here.codes
-    position = pc.index_in(there.vocabulary, value_set=here.vocabulary).fill_null(-1)
+    position = numpy_of(pc.index_in(there.vocabulary, value_set=here.vocabulary), -1)
     # The last place of both arrays stands for code -1, a missing token.
-    translation = np.append(used[position.to_numpy(zero_copy_only=False)], np.int32(-1))
-    return translation[there.codes]
+    return np.append(used[position], np.int32(-1))
 
 
 def _drop_banned(
@@ -244,9 +261,9 @@ def _has_value(table: Table, field: str, wanted: str | list[str | int]) -> Mask:
                 f"val_interval: expected a list of tokens for the token column '{field}', got"
                 f" {wanted!r}"
             )
-        tokens = pa.array([str(token) for token in wanted], pa.string())
-        is_wanted = pc.is_in(column.vocabulary, value_set=tokens).to_numpy(zero_copy_only=False)
-        return np.append(is_wanted, False).astype(np.bool_)[column.codes]
+        tokens = strings([str(token) for token in wanted])
+        is_wanted = numpy_of(pc.is_in(column.vocabulary, value_set=tokens))
+        return np.append(is_wanted, False)[column.codes]
     raise DataError(
         f"val_interval: expected a column of type float or token, got '{field}' of type"
         f" {column.type.value}"

@@ -21,8 +21,9 @@ class Interaction:
     """Named columns of one length.
 
     `interaction["item_id"]` is a column. `interaction[rows]` is another Interaction, with the
-    rows that an int, a slice, an index or a mask selects; there int32 columns, the form in which
-    tables are stored, become int64, the form in which models take them. (`take` leaves them.)
+    rows that an int, a slice, an index or a mask selects; there int32 columns (ids) and uint8
+    columns (labels), the form in which tables are stored, become int64 and float32, the form in
+    which models take them. (`take` leaves them.)
 
     Raises:
         ValueError: the columns are of unequal length, or a value is no column.
@@ -182,8 +183,10 @@ def cat_interactions(interactions: Sequence[Interaction]) -> Interaction:
 
 
 def widen(column: Tensor) -> Tensor:
-    """An int32 column, as stored, to int64, as models take it; any other as it is."""
-    return column.long() if column.dtype == torch.int32 else column
+    """A column as stored to what models take: int32 to int64, uint8 to float32, others as is."""
+    if column.dtype == torch.int32:
+        return column.long()
+    return column.float() if column.dtype == torch.uint8 else column
 
 
 def _rows(column: Tensor, index: RowIndex) -> Tensor:

@@ -106,7 +106,12 @@ class Gatherer:
 
     def __init__(self, table: Interaction, names: Iterable[str]) -> None:
         wanted = set(names)
-        kept = {name: column for name, column in table.interaction.items() if name in wanted}
+        # Labels as float32 from the start: one gather for them and the other numbers.
+        kept = {
+            name: widen(column) if column.dtype == torch.uint8 else column
+            for name, column in table.interaction.items()
+            if name in wanted
+        }
         self._stacks: list[tuple[list[str], Tensor]] = []
         for dtype in dict.fromkeys(c.dtype for c in kept.values() if c.dim() == 1):
             group = [n for n, c in kept.items() if c.dim() == 1 and c.dtype == dtype]

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recbole.data.arrow_arrays import numpy_of
 from recbole.data.columns import FloatColumn, Numbers, TokenColumn, from_dictionary
 
 #: The spellings of a missing number.
@@ -45,7 +46,7 @@ def parse_numbers(strings: Any) -> Numbers:
         values = pc.cast(strings, pa.float64())
     except pa.ArrowInvalid:
         return numbers_of(from_dictionary(strings.dictionary_encode())).values
-    return finite(values.fill_null(float("nan")).to_numpy(zero_copy_only=False))
+    return finite(numpy_of(values, np.nan))
 
 
 def numbers_of(column: TokenColumn) -> FloatColumn:

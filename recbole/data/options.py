@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from recbole.config.options import Options
 from recbole.data.evaluation_options import EvalArgs
+from recbole.data.grading_options import RatingBinsOption, Threshold, level_of
 from recbole.data.intervals import parse_intervals
 
 Suffix = Literal["inter", "user", "item"]
@@ -56,6 +57,11 @@ class DataOptions(Options):
     """The options of reading, preparing, splitting and batching a data set."""
 
     data_path: str = Field("dataset/", description="folder that holds one folder per data set")
+    data_cache: bool | str = Field(
+        True,
+        description="keep prepared data for the next load: True in the data set's folder (.cache),"
+        " False, or a folder",
+    )
     field_separator: str = Field("\t", description="the character between two columns of a file")
     seq_separator: str = Field(
         " ", min_length=1, description="what separates the elements of a sequence"
@@ -67,8 +73,15 @@ class DataOptions(Options):
     RATING_FIELD: FieldName = Field("rating", description="the column of ratings, never an input")
     TIME_FIELD: FieldName = Field("timestamp", description="the column of times, for ordering rows")
     LABEL_FIELD: FieldName = Field("label", description="the column of 0/1 click labels")
-    threshold: dict[FieldName, FiniteFloat] | None = Field(
-        None, description="{rating field: lowest value that counts as a click}"
+    threshold: dict[FieldName, Threshold] | None = Field(
+        None,
+        description="{rating field: lowest value that counts as a click}, or, with rating_bins,"
+        " {rating field: level 4}",
+    )
+    rating_bins: RatingBinsOption | None = Field(
+        None,
+        description="how counts or play time become levels: quantile, log, pairs, [edges], or"
+        " {method: quantile, levels: 5, group_by: user}",
     )
 
     numerical_features: list[FieldName] = Field(
@@ -149,7 +162,7 @@ class DataOptions(Options):
 
     @field_validator("threshold")
     @classmethod
-    def _one_threshold(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+    def _one_threshold(cls, value: dict[str, Threshold] | None) -> dict[str, Threshold] | None:
         if value is not None and len(value) != 1:
             raise ValueError("expected exactly one field, {rating: 4}")
         return value
@@ -177,6 +190,22 @@ class DataOptions(Options):
             if isinstance(interval, str):
                 parse_intervals(interval)
         return value
+
+    @model_validator(mode="after")
+    def _levels_are_known(self) -> DataOptions:
+        for field, value in (self.threshold or {}).items():
+            if level_of(value) is not None and self.rating_bins is None:
+                raise ValueError(
+                    f"Options 'threshold' and 'rating_bins': '{value}' names a level, and without"
+                    f" rating_bins there are none; expected the lowest value of '{field}' that"
+                    " counts as a click, or rating_bins"
+                )
+            if self.rating_bins is not None and field == self.LABEL_FIELD:
+                raise ValueError(
+                    f"Options 'threshold' and 'rating_bins': expected a threshold on the column to"
+                    f" be graded, got one on the label column '{field}'"
+                )
+        return self
 
     @model_validator(mode="after")
     def _options_agree(self) -> DataOptions:

@@ -6,6 +6,7 @@ In RecBole's order: read, filter, number the tokens, fill, label, scale, discret
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recbole.data.cache import cached
 from recbole.data.columns import FloatColumn, Table
 from recbole.data.dataset import Dataset
 from recbole.data.encoded import Encoded
@@ -21,11 +23,14 @@ from recbole.data.encoding import Encoder
 from recbole.data.features import check_options, choose_features
 from recbole.data.files import AtomicData, location, read_atomic_files
 from recbole.data.filtering import filter_rows
+from recbole.data.grading import count_levels, learn_levels, lowest_click_level
 from recbole.data.interaction import Interaction
 from recbole.data.loader import Loader
 from recbole.data.negative_loader import NegativeLoader
 from recbole.data.options import DataOptions
+from recbole.data.prepared import Prepared
 from recbole.data.schema import Schema
+from recbole.data.sources import Sources
 from recbole.data.target import TargetColumns, make_target
 from recbole.errors import DataError
 
@@ -48,7 +53,14 @@ def create_dataset(config: Any) -> Dataset:
     folder = Path(options.data_path) / name
     if not folder.is_dir():
         import_module("recbole.data.download").ensure_dataset(name, folder)
-    return prepare(read_atomic_files(folder, name, options), name, options, config["seed"])
+
+    def read_and_encode(sources: Sources | None) -> Prepared:
+        hashes = None if sources is None else sources.sha256
+        return encode(read_atomic_files(folder, name, options, hashes), options)
+
+    data = cached(folder, name, options, read_and_encode)
+    multi_cls = None if options.rating_bins is None else config["multi_cls"]
+    return make_dataset(data, name, options, config["seed"], multi_cls)
 
 
 def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loader]:
@@ -65,8 +77,11 @@ def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loa
     sampling = options.train_neg_sample_args
     has_label = dataset.label_field in dataset.inter_feat
     if not has_label and sampling is None:
+        target = dataset.schema.target
+        top = "4" if target.grading is None else f"level {target.grading.count}"
         raise DataError(
-            f"{dataset.dataset_name}: expected a label; set threshold, such as {{rating: 4}}, or"
+            f"{dataset.dataset_name}: expected a label; set threshold, such as"
+            f" {{{target.rating_field or 'rating'}: {top}}}, or"
             f" load a column '{dataset.label_field}' (option LABEL_FIELD) of 0 and 1 from .inter;"
             " or, where every row is a positive, train_neg_sample_args: {distribution: uniform,"
             " sample_num: 1}"
@@ -96,8 +111,30 @@ def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loa
     )
 
 
-def prepare(data: AtomicData, name: str, options: DataOptions, seed: int) -> Dataset:
+def prepare(
+    data: AtomicData, name: str, options: DataOptions, seed: int, multi_cls: int | None = None
+) -> Dataset:
     """Filter and encode the tables of a data set.
+
+    Args:
+        multi_cls: the number of classes of the rating head, where `rating_bins` is to grade.
+
+    Raises:
+        ConfigError, DataError: the tables do not fit the options, or no row is left.
+    """
+    return make_dataset(encode(data, options), name, options, seed, multi_cls)
+
+
+def make_dataset(
+    data: Prepared, name: str, options: DataOptions, seed: int, multi_cls: int | None = None
+) -> Dataset:
+    """A Dataset of prepared data, graded where `rating_bins` asks for it."""
+    dataset = Dataset(name, data.schema, data.encoder, data.encoded, options, seed)
+    return dataset if options.rating_bins is None else graded(dataset, multi_cls)
+
+
+def encode(data: AtomicData, options: DataOptions) -> Prepared:
+    """Filter and encode tables, as far as it does not depend on the split.
 
     Raises:
         DataError: the tables do not fit the options, or no row is left.
@@ -123,10 +160,48 @@ def prepare(data: AtomicData, name: str, options: DataOptions, seed: int) -> Dat
         users=_by_id(data.users, encoder, options.USER_ID_FIELD),
         items=_by_id(data.items, encoder, options.ITEM_ID_FIELD),
         times=times,
+        ratings=None if options.rating_bins is None else target.rating,
         part_sizes=data.part_sizes,
         fingerprint=data.fingerprint,
     )
-    return Dataset(name, schema, encoder, encoded, options, seed)
+    return Prepared(schema, encoder, encoded)
+
+
+def graded(dataset: Dataset, multi_cls: int | None) -> Dataset:
+    """Grade the rating column as `rating_bins` says: levels 1 to K in its place, and the label.
+
+    Args:
+        multi_cls: the number of classes of the rating head; None for a binary model.
+
+    Raises:
+        ConfigError: the number of levels is unknown or disputed, or the threshold fits no level.
+        DataError: a level would be empty.
+    """
+    options, target, ratings = dataset.options, dataset.schema.target, dataset.ratings
+    assert options.rating_bins is not None and target.rating_field is not None
+    assert ratings is not None
+    threshold = (options.threshold or {}).get(target.rating_field)
+    users = dataset.inter_feat[dataset.uid_field].numpy()
+    train = dataset.rows_of_parts()[0].numpy()
+    count = count_levels(options.rating_bins, target.levels, multi_cls)
+    grading = learn_levels(
+        target.rating_field,
+        ratings[train],
+        users[train],
+        dataset.user_num,
+        options.rating_bins,
+        count,
+        target.levels,
+        threshold,
+    )
+    lowest = lowest_click_level(grading, threshold)
+    levels = grading.place(ratings, users)
+    columns = {target.rating_field: torch.from_numpy(levels.astype(np.float32))}
+    if lowest is not None:
+        columns[target.label_field] = torch.from_numpy((levels >= lowest).astype(np.uint8))
+    scale = tuple(float(level) for level in range(1, count + 1))
+    changed = replace(target, threshold=lowest, levels=scale, grading=grading)
+    return dataset.with_target(changed, columns)
 
 
 def _interactions(
@@ -137,10 +212,11 @@ def _interactions(
     options: DataOptions,
 ) -> Interaction:
     columns = _stored(encoder.transform(data.interactions))
-    if target.target.rating_field is not None and target.rating is not None:
-        columns[target.target.rating_field] = torch.from_numpy(target.rating.astype(np.float32))
+    field = target.target.rating_field
+    if field is not None and target.rating is not None and options.rating_bins is None:
+        columns[field] = torch.from_numpy(target.rating.astype(np.float32))
     if target.label is not None:
-        columns[target.target.label_field] = torch.from_numpy(target.label.astype(np.float32))
+        columns[target.target.label_field] = torch.from_numpy(target.label)
     if times is not None and options.TIME_FIELD not in columns:
         columns[options.TIME_FIELD] = torch.from_numpy(times)
     return Interaction(columns)

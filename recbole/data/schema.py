@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from recbole.data.rating_levels import RatingLevels
+
 
 class FeatureType(StrEnum):
     """The four column types of atomic files."""
@@ -59,14 +61,16 @@ class Target:
     Attributes:
         label_field: the 0/1 click label.
         rating_field: the column the label was made from, where there is one.
-        threshold: the lowest rating that counts as a click.
-        levels: the distinct ratings found, ascending.
+        threshold: the lowest rating that counts as a click; the lowest level, where graded.
+        levels: the distinct ratings found, ascending; 1 to K, where graded.
+        grading: how `rating_bins` made levels of the column's numbers; None for plain ratings.
     """
 
     label_field: str
     rating_field: str | None = None
     threshold: float | None = None
     levels: tuple[float, ...] = ()
+    grading: RatingLevels | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,9 @@ class Schema:
             {**asdict(field), "type": field.type.value, "source": field.source.value}
             for field in self.fields
         ]
+        grading = self.target.grading
         plain["target"]["levels"] = list(self.target.levels)
+        plain["target"]["grading"] = None if grading is None else grading.to_dict()
         return plain
 
     @classmethod
@@ -105,5 +111,12 @@ class Schema:
             Field(**{**f, "type": FeatureType(f["type"]), "source": FeatureSource(f["source"])})
             for f in plain["fields"]
         )
-        target = Target(**{**plain["target"], "levels": tuple(plain["target"]["levels"])})
+        graded = plain["target"].get("grading")
+        target = Target(
+            **{
+                **plain["target"],
+                "levels": tuple(plain["target"]["levels"]),
+                "grading": None if graded is None else RatingLevels.from_dict(graded),
+            }
+        )
         return cls(**{**plain, "fields": fields, "target": target})

@@ -233,9 +233,10 @@ def _class_levels(options: SupervisionOptions, target: Target) -> tuple[float, .
 def _count_negative(levels: tuple[float, ...], target: Target) -> int:
     """How many classes lie below the threshold: the first ones, as levels ascend."""
     if target.threshold is None:
+        example = f"level {len(levels)}" if target.grading is not None else f"{levels[-1]:g}"
         raise ConfigError(
             f"The rating head (multi_cls={len(levels)}) needs a threshold that says which ratings "
-            f"count as a click, for instance threshold: {{{target.rating_field}: {levels[-1]:g}}}; "
+            f"count as a click, for instance threshold: {{{target.rating_field}: {example}}}; "
             f"none is set. Rating levels: {_listed(levels)}."
         )
     negative = sum(level < target.threshold for level in levels)

@@ -60,6 +60,11 @@ def refuse_different_data(first: Checkpoint, second: Checkpoint) -> None:
             f"{both}: expected the same data files, and {', '.join(changed)} differed between their"
             " trainings"
         )
+    if first.schema.target.grading != second.schema.target.grading:
+        raise CheckpointError(
+            f"{both}: expected the same rating levels, got rating_bins {one.data.rating_bins} and"
+            f" {other.data.rating_bins}, with other edges"
+        )
     options, theirs = _row_options(one), _row_options(other)
     differing = _differing(options, theirs)
     if differing:

@@ -193,7 +193,7 @@ def test_new_rows_from_python_lists(tmp_path):
          "income": [5, None, 1], "vector": [[0.5], None, [9]]}
     )  # fmt: skip
     encoded = encoder.transform(table)
-    assert encoded["user_id"].tolist() == [3, 0, 0] and encoded["user_id"].dtype == torch.int64
+    assert encoded["user_id"].tolist() == [3, 0, 0] and encoded["user_id"].dtype == torch.int32
     assert encoded["age"].tolist() == [3, 0, 0]
     assert encoded["genre"].tolist() == [[2, 0], [0, 0], [1, 0]]
     np.testing.assert_allclose(encoded["income"], [0.5, 10 / 24, 0.0], rtol=1e-6)

@@ -59,7 +59,7 @@ def test_an_interval_the_wrong_way_round_is_refused():
         ({"threshold": {"a": 1, "b": 2}}, "exactly one field"),
         ({"threshold": {}}, "exactly one field"),
         ({"threshold": {"rating": math.inf}}, "finite number"),
-        ({"threshold": {"rating": "4"}}, "valid number"),
+        ({"threshold": {"rating": "4"}}, "finite number"),
         ({"seq_len": {"genre": 0}}, "greater than or equal to 1"),
         (
             {"load_col": {"inter": ["a"]}, "unload_col": {"inter": ["b"]}},
