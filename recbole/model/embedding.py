@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,6 @@ from recbole.data.schema import FeatureType, Field
 from recbole.errors import ConfigError
 from recbole.model.mapping import one_by_one
 from recbole.model.types import Batch
-
-Pooling = Literal["mean", "sum"]
 
 _EPSILON = 1e-8  # a sequence of padding only has the mean 0 / ε = 0
 
@@ -52,7 +50,7 @@ def sum_rows(table: nn.Embedding, index: Tensor, padding: int | None = None) -> 
     """
     if table.sparse or index.is_cuda or table.weight.dtype != torch.float32:
         rows = table(index)  # [B, N, width]
-        return rows.sum(dim=1) if padding is None else pool(rows, index != padding, "sum")
+        return (rows if padding is None else rows * (index != padding).unsqueeze(-1)).sum(dim=1)
     return _SummedRows.apply(table.weight, index, padding)
 
 
@@ -84,13 +82,16 @@ class _SummedRows(torch.autograd.Function):
         return of_table, None, None
 
 
-def pool(rows: Tensor, present: Tensor, pooling: Pooling) -> Tensor:
-    """Sum or average [B, L, width] over the places where `present` [B, L] is true: [B, width]."""
-    mask = present.to(rows.dtype)
-    total = (rows * mask.unsqueeze(-1)).sum(dim=1)  # [B, width]
-    if pooling == "sum":
-        return total
-    return total / (mask.sum(dim=1, keepdim=True) + _EPSILON)
+def mean_rows(table: nn.Embedding, index: Tensor) -> Tensor:
+    """Average the rows of `table` at `index`, without padding (0): [B, L] -> [B, width]."""
+    count = (index != 0).sum(dim=1, keepdim=True)  # [B, 1]
+    return sum_rows(table, index, padding=0) / (count + _EPSILON)
+
+
+def mean_values(values: Tensor, present: Tensor) -> Tensor:
+    """Average values over the places where `present` is true: [B, L] and [B, L] -> [B, 1]."""
+    total = torch.where(present, values, 0).sum(dim=1, keepdim=True)
+    return total / (present.sum(dim=1, keepdim=True) + _EPSILON)
 
 
 class FieldRows(nn.Module):
@@ -99,8 +100,6 @@ class FieldRows(nn.Module):
     Args:
         fields: the input features.
         width: numbers in a row.
-        pooling: how the rows of a token sequence are put together. (A float sequence is averaged
-            either way, as in RecBole.)
         sparse: whether the tables of tokens and token sequences have sparse gradients.
 
     Raises:
@@ -110,9 +109,7 @@ class FieldRows(nn.Module):
     token_offsets: Tensor
     float_offsets: Tensor
 
-    def __init__(
-        self, fields: Iterable[Field], width: int, pooling: Pooling, sparse: bool = False
-    ) -> None:
+    def __init__(self, fields: Iterable[Field], width: int, sparse: bool = False) -> None:
         super().__init__()
         fields = tuple(fields)
         if not fields:
@@ -121,7 +118,6 @@ class FieldRows(nn.Module):
                 "load_col, unload_col and numerical_features."
             )
         self.width = width
-        self.pooling: Pooling = pooling
         self.token_seq_fields = _of_type(fields, FeatureType.TOKEN_SEQ)
         self.token_fields = _of_type(fields, FeatureType.TOKEN)
         self.float_seq_fields = _of_type(fields, FeatureType.FLOAT_SEQ)
@@ -144,12 +140,11 @@ class FieldRows(nn.Module):
     def sparse_rows(self, batch: Batch) -> Tensor | None:
         """The rows of token sequences, then tokens: [B, N, width]; None without such fields."""
         groups = [
-            pool(look_up(table, batch[field.name]), batch[field.name] != 0, self.pooling)[:, None]
+            mean_rows(table, batch[field.name]).unsqueeze(1)
             for field, table in _pairs(self.token_seq_fields, self.token_seq_embedding_table)
         ]  # each [B, 1, width]
         if self.token_fields:
-            index = torch.stack([batch[field.name] for field in self.token_fields], dim=1)  # [B, N]
-            groups.append(look_up(self.token_embedding_table, index + self.token_offsets))
+            groups.append(look_up(self.token_embedding_table, self._token_index(batch)))
         return _concatenate(groups)
 
     def dense_rows(self, batch: Batch) -> Tensor | None:
@@ -168,6 +163,11 @@ class FieldRows(nn.Module):
         rows = _concatenate([rows for rows in both if rows is not None])
         assert rows is not None  # there is at least one field
         return rows
+
+    def _token_index(self, batch: Batch) -> Tensor:
+        """Where the rows of the tokens are in their common table: [B, N]."""
+        index = torch.stack([batch[field.name] for field in self.token_fields], dim=1)  # [B, N]
+        return index + self.token_offsets
 
     def _float_rows(self, batch: Batch) -> Tensor:
         """A bucket is a factor 1 at the bucket's row, a value a factor at its field's only row."""
@@ -199,7 +199,7 @@ class FieldEmbedding(FieldRows):
     """
 
     def __init__(self, fields: Iterable[Field], embedding_size: int, sparse: bool = False) -> None:
-        super().__init__(fields, embedding_size, pooling="mean", sparse=sparse)
+        super().__init__(fields, embedding_size, sparse=sparse)
 
     def forward(self, batch: Batch) -> Tensor:
         """Embed a batch: [B, F, D]."""
@@ -215,12 +215,18 @@ class FirstOrderLinear(FieldRows):
     """
 
     def __init__(self, fields: Iterable[Field], output_dim: int = 1) -> None:
-        super().__init__(fields, output_dim, pooling="sum")
+        super().__init__(fields, output_dim)
         self.bias = nn.Parameter(torch.zeros(output_dim))
 
     def forward(self, batch: Batch) -> Tensor:
         """Sum the weights of a batch's features: [B, output_dim]."""
-        return self.rows(batch).sum(dim=1) + self.bias  # [B, F, K] -> [B, K]
+        total: Tensor = self.bias
+        for field, table in _pairs(self.token_seq_fields, self.token_seq_embedding_table):
+            total = total + sum_rows(table, batch[field.name], padding=0)  # [B, K]
+        if self.token_fields:
+            total = total + sum_rows(self.token_embedding_table, self._token_index(batch))
+        dense = self.dense_rows(batch)  # [B, N, K]
+        return total if dense is None else total + dense.sum(dim=1)
 
 
 def _of_type(fields: Sequence[Field], feature_type: FeatureType) -> tuple[Field, ...]:
@@ -244,7 +250,6 @@ def _concatenate(groups: list[Tensor]) -> Tensor | None:
 def _float_sequence(table: nn.Embedding, field: Field, column: Tensor) -> Tensor:
     """Average a float sequence [B, L] over what is not padding: [B, width]."""
     if field.discretised:
-        return pool(look_up(table, column), column != 0, "mean")
+        return mean_rows(table, column)
     # Σ (value × row) / n = (Σ value / n) × row, so that no [B, L, width] is needed.
-    values = column.nan_to_num(nan=0.0).unsqueeze(-1)  # [B, L, 1]
-    return pool(values, ~column.isnan(), "mean") * table.weight  # [B, 1] × [1, width]
+    return mean_values(column, ~column.isnan()) * table.weight  # [B, 1] × [1, width]

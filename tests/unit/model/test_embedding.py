@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from recbole.data.schema import FeatureSource, FeatureType, Field
 from recbole.errors import ConfigError
-from recbole.model.embedding import FieldEmbedding, FieldRows, FirstOrderLinear
+from recbole.model.embedding import FieldEmbedding, FieldRows, FirstOrderLinear, sum_rows
 from tests.unit.model.stand_in import FIELDS, make_batch, make_schema
 
 RECBOLE_ORDER = ["genre", "user_id", "item_id", "history", "visits", "price", "age"]
@@ -154,3 +154,29 @@ def test_narrow_integer_columns() -> None:
     wide = {"a": torch.tensor([0, 4]), "b": torch.tensor([1, 2])}
     narrow = {name: column.int() for name, column in wide.items()}
     assert torch.equal(embedding(narrow), embedding(wide))
+
+
+@pytest.mark.parametrize("padding", [None, 0])
+def test_sums_of_rows_and_their_gradient(padding: int | None) -> None:
+    table = nn.Embedding(5, 3)
+    index = torch.tensor([[1, 1, 0], [0, 0, 0], [4, 2, 1]])
+    rows = table(index)  # [B, N, width]
+    if padding is not None:
+        rows = rows * (index != padding).unsqueeze(-1)
+    ours, theirs = sum_rows(table, index, padding), rows.sum(dim=1)
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn_like(ours)
+    gradients = [torch.autograd.grad((x * weight).sum(), table.weight) for x in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_the_tables_of_several_models_can_be_mapped_over(batch: dict[str, Tensor]) -> None:
+    modules = [FirstOrderLinear(FIELDS, 2) for _ in range(3)]
+    stacked, _ = torch.func.stack_module_state(modules)
+
+    def one(parameters: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(modules[0], parameters, (batch,))
+
+    mapped = torch.func.vmap(one)(stacked)
+    for out, module in zip(mapped, modules, strict=True):
+        torch.testing.assert_close(out, module(batch))
