@@ -22,7 +22,7 @@ from typing import Any
 from recbole.data.archive import DamagedArchiveError, read_archive, write_archive
 from recbole.data.options import DataOptions
 from recbole.data.prepared import Prepared
-from recbole.data.sources import Sources
+from recbole.data.source_files import Sources
 
 _log = logging.getLogger(__name__)
 

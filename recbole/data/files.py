@@ -14,7 +14,7 @@ from recbole.data.diagnosis import line_number
 from recbole.data.numbers import numbers_of, parse_number
 from recbole.data.options import DataOptions, Suffix
 from recbole.data.schema import FeatureType
-from recbole.data.sources import sha256
+from recbole.data.source_files import sha256
 from recbole.errors import DataError, did_you_mean
 
 _log = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ from recbole.data.negative_loader import NegativeLoader
 from recbole.data.options import DataOptions
 from recbole.data.prepared import Prepared
 from recbole.data.schema import Schema
-from recbole.data.sources import Sources
+from recbole.data.source_files import Sources
 from recbole.data.target import TargetColumns, make_target
 from recbole.errors import DataError
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from pydantic_core import PydanticUndefined
 
-from recbole.data import DataOptions, cache, create_dataset, sources
+from recbole.data import DataOptions, cache, create_dataset, source_files
 from recbole.data.archive import DamagedArchiveError, read_archive, write_archive
 from recbole.data.files import read_atomic_files
-from recbole.data.sources import Sources
+from recbole.data.source_files import Sources
 from tests.conftest import PROJECT
 from tests.unit.data.data_files import INTER, ITEM, USER, StandIn, write
 
@@ -182,7 +182,7 @@ class TestNeverStale:
 
     def test_a_changed_byte_long_after(self, tmp_path, monkeypatch, preparations):
         """Once hashes are remembered, too."""
-        monkeypatch.setattr(sources, "_UNTOUCHED_NS", -(10**12))
+        monkeypatch.setattr(source_files, "_UNTOUCHED_NS", -(10**12))
         write(tmp_path, **FILES)
         path = tmp_path / "toy" / "toy.inter"
         before = path.stat()
@@ -233,20 +233,20 @@ class TestHashes:
     def test_are_remembered_for_files_long_untouched_only(self, tmp_path, monkeypatch):
         write(tmp_path, **FILES)
         hashed = []
-        plain = sources.sha256
-        monkeypatch.setattr(sources, "sha256", lambda path: hashed.append(path) or plain(path))
+        plain = source_files.sha256
+        monkeypatch.setattr(source_files, "sha256", lambda path: hashed.append(path) or plain(path))
         for _ in range(2):
             assert Sources.of(tmp_path / "toy", "toy", tmp_path).sha256.keys() == {
                 "toy.inter", "toy.user", "toy.item"}  # fmt: skip
         assert len(hashed) == 6
-        monkeypatch.setattr(sources, "_UNTOUCHED_NS", 0)
+        monkeypatch.setattr(source_files, "_UNTOUCHED_NS", 0)
         time.sleep(0.05)
         known = [Sources.of(tmp_path / "toy", "toy", tmp_path).sha256 for _ in range(3)]
         assert len(hashed) == 9 and known[0] == known[2]
 
     @pytest.mark.parametrize("text", ["", "{}", '{"files": {}, "check": "x"}', "[1]", "\x00"])
     def test_a_damaged_index_is_made_anew(self, tmp_path, monkeypatch, text):
-        monkeypatch.setattr(sources, "_UNTOUCHED_NS", -(10**12))
+        monkeypatch.setattr(source_files, "_UNTOUCHED_NS", -(10**12))
         write(tmp_path, **FILES)
         right = Sources.of(tmp_path / "toy", "toy", tmp_path).sha256
         index = tmp_path / "sha256.json"
@@ -261,7 +261,7 @@ class TestHashes:
         write(tmp_path, inter=INTER, zip="x", link="x", inter_parquet="x", txt="x")
         (tmp_path / "toy" / "toyota.inter").write_text(INTER)
         (tmp_path / "toy" / "toy.item").mkdir()
-        found = sources.source_files(tmp_path / "toy", "toy")
+        found = source_files.source_files(tmp_path / "toy", "toy")
         assert [path.name for path in found] == ["toy.inter", "toy.inter.parquet"]
 
 
