@@ -18,7 +18,7 @@ from typing import Any
 from recbole.data.sources.amazon_products import product
 from recbole.data.sources.atomic_folder import AtomicFolder
 from recbole.data.sources.raw_files import RawFile, RawFiles
-from recbole.data.sources.rows import checked_ratings, delimited_rows, records
+from recbole.data.sources.rows import checked_ratings, delimited_rows, rating_text, records
 from recbole.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -90,12 +90,8 @@ def _review(record: dict[str, Any]) -> tuple[str, ...] | None:
             user, item, rating, time = values
             if keys[1] == "parent_asin":
                 time = _seconds(str(time))
-            return str(user), str(item), f"{rating:g}" if _is_number(rating) else "", str(time)
+            return str(user), str(item), rating_text(rating), str(time)
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _seconds(milliseconds: str) -> str:

@@ -56,8 +56,15 @@ def _rows(raw: RawFile, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
     with raw.text("latin-1") as lines:
         is_the_dump = ";" in lines.readline()
     if is_the_dump:
-        return delimited_rows(raw, columns, delimiter=";", escape="\\", encoding="latin-1")
+        return delimited_rows(
+            raw, columns, delimiter=";", escape="\\", encoding="latin-1", mend=_apart
+        )
     return delimited_rows(raw, columns)
+
+
+def _apart(cells: list[str]) -> list[str]:
+    """In three books a title ends in a backslash, which makes one cell of it and the author."""
+    return [part for cell in cells for part in cell.split('";')]
 
 
 def _users(raw: RawFile) -> Iterator[tuple[str, ...]]:

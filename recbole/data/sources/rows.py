@@ -6,7 +6,7 @@ import ast
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from recbole.data.sources.raw_files import RawFile
@@ -23,12 +23,14 @@ def delimited_rows(
     quoted: bool = True,
     escape: str | None = None,
     encoding: str = "utf-8-sig",
+    mend: Callable[[list[str]], list[str]] | None = None,
 ) -> Iterator[tuple[str, ...]]:
     """The named columns of each row of a file with a header, in the order of `columns`.
 
     Args:
         quoted: whether cells may stand in double quotes.
         escape: the character that takes the meaning from the one after it, if there is one.
+        mend: for a file with known faults, makes the right cells of a row of another length.
 
     Raises:
         DataError: a column is missing, or a row has more or fewer cells than the header.
@@ -39,6 +41,8 @@ def delimited_rows(
         if number == 0:
             places = [_place(raw, name, header) for name in columns]
             continue
+        if len(cells) != len(header) and mend is not None:
+            cells = mend(cells)
         if len(cells) != len(header):
             raise DataError(
                 f"{raw.name}, line {number}: expected {len(header)} cells as in the header, got"
@@ -112,6 +116,12 @@ def _parsed(line: str, python_literals: bool) -> Any:
         return ast.literal_eval(line.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
+
+
+def rating_text(value: Any) -> str:
+    """A rating of a record: 5.0 as "5"; what is no number as it is, for the check to refuse."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:g}" if is_number else str(value)
 
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")

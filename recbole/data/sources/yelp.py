@@ -11,7 +11,7 @@ from typing import Any
 
 from recbole.data.sources.atomic_folder import AtomicFolder, sequence, text
 from recbole.data.sources.raw_files import RawFile, RawFiles
-from recbole.data.sources.rows import checked_ratings, records
+from recbole.data.sources.rows import checked_ratings, rating_text, records
 from recbole.errors import DataError
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -62,7 +62,7 @@ def _reviews(raw: RawFile) -> Iterator[tuple[str, ...]]:
                 f"{raw.name}, object {number}: expected a date such as 2018-07-07 22:09:11, got"
                 f" {date!r}"
             ) from None
-        yield str(user), str(business), f"{float(stars):g}", f"{moment.timestamp():.0f}"
+        yield str(user), str(business), rating_text(stars), f"{moment.timestamp():.0f}"
 
 
 def _users(raw: RawFile) -> Iterator[tuple[str, ...]]:
