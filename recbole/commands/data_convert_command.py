@@ -15,7 +15,7 @@ that files of any size need little memory. The folder appears whole or not at al
 
 _EXAMPLES = """\
 data sets:
-  {names}
+  the same as those of 'recbole data get'
 
 examples:
   recbole data convert ml-1m --from=Downloads/ml-1m.zip
@@ -30,12 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         RecBoleError: see `recbole.data.download.convert_dataset`.
     """
-    from recbole.data.download import convert_dataset
-    from recbole.data.sources.registry import NAMES, find_source
-
-    parser = CommandParser(
-        "recbole data convert", _DESCRIPTION, _EXAMPLES.format(names=", ".join(NAMES))
-    )
+    parser = CommandParser("recbole data convert", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("source", metavar="NAME", help="the data set that the files are of")
     parser.add_argument(
         "--from",
@@ -51,6 +46,10 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--name", metavar="NAME", help="of the new data set, if it is another one")
     given = parser.parse_args(arguments)
+
+    # The package imports torch, which neither --help nor a mistyped option should cost.
+    from recbole.data.download import convert_dataset
+    from recbole.data.sources.registry import find_source
 
     log_to_console()
     name = given.name or given.source

@@ -18,7 +18,9 @@ a form or its host is gone, is an error that says what to download and how to co
 
 _EXAMPLES = """\
 data sets:
-  {names}
+  ml-100k, ml-1m, ml-10m, ml-20m, ml-25m, ml-latest-small, lastfm (lastfm-hetrec),
+  amazon-books (amazon-book), amazon-<category>-<year> (2014, 2018 or 2023), book-crossing,
+  frappe, goodbooks-10k; yelp2018 and anime, which say what to download
 
 examples:
   recbole data get ml-25m
@@ -32,19 +34,18 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         RecBoleError: see `recbole.data.download.ensure_dataset`.
     """
-    from recbole.data.download import ensure_dataset
-    from recbole.data.sources.registry import NAMES, find_source
-    from recbole.data.staging import is_filled
-
-    parser = CommandParser(
-        "recbole data get", _DESCRIPTION, _EXAMPLES.format(names=", ".join(NAMES))
-    )
+    parser = CommandParser("recbole data get", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the data set")
     parser.add_argument(
         "--to", default="dataset/", metavar="FOLDER", help="where its folder goes (dataset/)"
     )
     parser.add_argument("--mirror", metavar="URL", help="another host that has the same files")
     given = parser.parse_args(arguments)
+
+    # The package imports torch, which neither --help nor a mistyped option should cost.
+    from recbole.data.download import ensure_dataset
+    from recbole.data.sources.registry import find_source
+    from recbole.data.staging import is_filled
 
     log_to_console()
     folder = folder_of(given.name, given.to)

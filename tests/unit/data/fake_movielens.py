@@ -25,8 +25,12 @@ RAW = {
 }
 FILES = ["ml-100k.inter", "ml-100k.item", "ml-100k.user"]
 NEW_PROCESS = """
-import dataclasses, sys
+import dataclasses, sys, types
 from pathlib import Path
+import recbole
+data = types.ModuleType("recbole.data")  # without its __init__, which imports torch: seconds
+data.__path__ = [str(Path(recbole.__file__).with_name("data"))]
+sys.modules["recbole.data"] = data
 from recbole.data import download
 folder, url, md5 = sys.argv[1:]
 known = download.SOURCES["ml-100k"]

@@ -7,11 +7,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from recbole.data.sources.atomic_folder import AtomicFolder
 from recbole.data.sources.movielens import ML_100K_GENRES
 from recbole.data.sources.raw_files import RawFiles
 from recbole.data.sources.registry import SOURCES
-
 from recbole.errors import DataError
 
 SHARED = Path(os.environ.get("RECBOLE_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))

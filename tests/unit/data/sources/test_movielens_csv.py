@@ -63,20 +63,20 @@ def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("ratings.csv", RATINGS + "1,2,3\n", r"ratings.csv, line 4: expected 4 cells .*got 3: '1,2"),
-        ("ratings.csv", RATINGS + "1,2,3,4,5\n", "line 4: expected 4 cells as in the header, got 5"),
-        ("ratings.csv", RATINGS + "1,2,5.5,4\n", r"rating 3: expected a number from 0.5 to 5, got '5"),
+        ("ratings.csv", RATINGS + "1,2,3\n", r"ratings.csv, line 4: expected 4 cells .*got 3: '1"),
+        ("ratings.csv", RATINGS + "1,2,3,4,5\n", "line 4: expected 4 cells .*, got 5"),
+        ("ratings.csv", RATINGS + "1,2,5.5,4\n", r"rating 3: expected a number from 0.5 to 5, got"),
         ("ratings.csv", RATINGS + "1,2,nan,4\n", r"rating 3: .* got 'nan'"),
         ("ratings.csv", RATINGS + "1,2,,4\n", r"rating 3: .* got ''"),
         ("ratings.csv", RATINGS + ",2,3,4\n", r"rating 3: expected the ids .*got '' and '2'"),
         ("ratings.csv", RATINGS + "1,,3,4\n", r"rating 3: expected the ids .*got '1' and ''"),
         ("ratings.csv", RATINGS + '1,"2\t3",3,4\n', r"rating 3: expected the ids"),
         ("ratings.csv", RATINGS + '"1\n",2,3,4\n', r"rating 3: expected the ids"),
-        ("ratings.csv", RATINGS + "1,2,3,soon\n", r"rating 3: expected a time in seconds, got 'soon'"),
+        ("ratings.csv", RATINGS + "1,2,3,soon\n", r"rating 3: expected a time .*, got 'soon'"),
         ("ratings.csv", RATINGS.splitlines()[0], r"ratings.csv: expected ratings, got none"),
         ("ratings.csv", "", r"line 1: expected a column 'userId', got no text"),
         ("ratings.csv", "userid,movieId,rating,timestamp\n", r"Did you mean 'userid'\?"),
-        ("movies.csv", MOVIES + '9,"open,Drama\n' + "x" * 200_000, r"movies.csv, line \d+: field larger"),
+        ("movies.csv", MOVIES + '9,"open,Drama\n' + "x" * 200_000, r"csv, line \d+: field larger"),
     ],
 )  # fmt: skip
 def test_a_malformed_file_is_named(tmp_path: Path, file: str, text: str, message: str) -> None:
@@ -87,7 +87,9 @@ def test_a_malformed_file_is_named(tmp_path: Path, file: str, text: str, message
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     folder = raw(tmp_path)
     (folder / "movies.csv").write_bytes(MOVIES.encode("latin-1", errors="replace"))
-    with pytest.raises(DataError, match=r"movies.csv: expected text in utf-8-sig, got the byte 0xe9"):
+    with pytest.raises(
+        DataError, match=r"movies.csv: expected text in utf-8-sig, got the byte 0xe9"
+    ):
         convert("ml-25m", folder)
 
 

@@ -151,6 +151,7 @@ def test_anime(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["lastfm", "lastfm-hetrec"])
 def test_lastfm(tmp_path: Path, name: str) -> None:
     tags = [f"{tag}\ttag {tag}" for tag in range(1, 20)]
+    last = "1\t52\t77\t1\t1\t2009"
     given = [f"{user}\t51\t{tag}\t1\t4\t2009" for tag in range(1, 13) for user in range(tag)]
     raw = write_files(
         tmp_path / "raw",
@@ -159,7 +160,9 @@ def test_lastfm(tmp_path: Path, name: str) -> None:
             "artists.dat": crlf('id\tname\turl\tpictureURL\n51\t"Duran" é\tu\t\n52\tB\tu\tp\n'),
             "tags.dat": crlf("\n".join(["tagID\ttagValue", *tags, "77\tcérémonie"]), "latin-1"),
             "user_taggedartists.dat": crlf(
-                "\n".join(["userID\tartistID\ttagID\tday\tmonth\tyear", *given, "1\t52\t77\t1\t1\t1"])
+                "\n".join(
+                    ["userID\tartistID\ttagID\tday\tmonth\tyear", *given, "1\t52\t77\t1\t1\t1"]
+                )
             ),
             "user_taggedartists-timestamps.dat": b"not read",
         },
@@ -180,10 +183,11 @@ def test_frappe(tmp_path: Path) -> None:
                 "0\t7\t1\tmorning\tsunday\tweekend\tunknown\tfree\tsunny\tUnited States\t0\n"
             ).encode(),
             "meta.csv": (
-                "item\tpackage\tcategory\tdownloads\tdeveloper\ticon\tlanguage\tdescription\tname"
-                "\tprice\trating\tshort desc\n"
-                '7\tcom.x\tTools\t1,000 - 5,000\td\ti\ten\t"Line one\nline\ttwo"\tMy  App\tFree\t4\ts\n'
-            ).encode(),
+                b"item\tpackage\tcategory\tdownloads\tdeveloper\ticon\tlanguage\tdescription\tname"
+                b"\tprice\trating\tshort desc\n"
+                b'7\tcom.x\tTools\t1,000 - 5,000\td\ti\ten\t"Line one\nline\ttwo"\tMy  App'
+                b"\tFree\t4\ts\n"
+            ),
         },
     )
     made = convert("frappe", raw)

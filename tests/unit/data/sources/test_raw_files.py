@@ -83,7 +83,9 @@ def test_single_files(tmp_path: Path) -> None:
 def test_what_is_missing_or_meant_twice_is_named(tmp_path: Path) -> None:
     folder = as_folder(tmp_path / "raw", {**MEMBERS, "more/a.csv": b""})
     raw = RawFiles(folder)
-    with pytest.raises(DataError, match=r"expected one file 'a\.csv', got .*more/a\.csv and .*set/"):
+    with pytest.raises(
+        DataError, match=r"expected one file 'a\.csv', got .*more/a\.csv and .*set/"
+    ):
         raw.required("a.csv", layout="x")
     with pytest.raises(DataError, match=r"c\.csv or d\.csv is missing: expected a file of rows; "
                        r"there is \._a\.csv, a\.csv, b\.csv\. Did you mean"):  # fmt: skip
@@ -147,7 +149,8 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 def test_nothing_stays_open(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from recbole.data.sources.raw_files import RawFiles\n"
+        "import sys; from pathlib import Path\n"
+        "from recbole.data.sources.raw_files import RawFiles\n"
         "for path in map(Path, sys.argv[1:]):\n"
         "    with RawFiles(path).required('a.csv', layout='x').text() as lines: lines.read()\n"
     )
