@@ -160,9 +160,7 @@ def test_lastfm(tmp_path: Path, name: str) -> None:
             "artists.dat": crlf('id\tname\turl\tpictureURL\n51\t"Duran" é\tu\t\n52\tB\tu\tp\n'),
             "tags.dat": crlf("\n".join(["tagID\ttagValue", *tags, "77\tcérémonie"]), "latin-1"),
             "user_taggedartists.dat": crlf(
-                "\n".join(
-                    ["userID\tartistID\ttagID\tday\tmonth\tyear", *given, "1\t52\t77\t1\t1\t1"]
-                )
+                "\n".join(["userID\tartistID\ttagID\tday\tmonth\tyear", *given, last])
             ),
             "user_taggedartists-timestamps.dat": b"not read",
         },
