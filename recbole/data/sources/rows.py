@@ -7,6 +7,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from recbole.data.sources.raw_files import RawFile
@@ -28,6 +29,7 @@ def delimited_rows(
     """The named columns of each row of a file with a header, in the order of `columns`.
 
     Args:
+        columns: two or more.
         quoted: whether cells may stand in double quotes.
         escape: the character that takes the meaning from the one after it, if there is one.
         mend: for a file with known faults, makes the right cells of a row of another length.
@@ -35,26 +37,6 @@ def delimited_rows(
     Raises:
         DataError: a column is missing, or a row has more or fewer cells than the header.
     """
-    for number, header, cells in _lines_of_cells(
-        raw, delimiter=delimiter, quoted=quoted, escape=escape, encoding=encoding
-    ):
-        if number == 0:
-            places = [_place(raw, name, header) for name in columns]
-            continue
-        if len(cells) != len(header) and mend is not None:
-            cells = mend(cells)
-        if len(cells) != len(header):
-            raise DataError(
-                f"{raw.name}, line {number}: expected {len(header)} cells as in the header, got"
-                f" {len(cells)}: {delimiter.join(cells)[:_SHOWN]!r}"
-            )
-        yield tuple([cells[place] for place in places])
-
-
-def _lines_of_cells(
-    raw: RawFile, *, delimiter: str, quoted: bool, escape: str | None, encoding: str
-) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Line number (0 for the header), header and cells; empty lines are left out."""
     with raw.text(encoding, newline="") as stream:
         reader = csv.reader(
             stream,
@@ -65,12 +47,31 @@ def _lines_of_cells(
         )
         try:
             header = [name.strip() for name in next(reader, [])]
-            yield 0, header, header
+            chosen = itemgetter(*(_place(raw, name, header) for name in columns))
             for cells in reader:
-                if cells:
-                    yield reader.line_num, header, cells
+                if len(cells) != len(header):
+                    if not cells:
+                        continue  # an empty line
+                    cells = _mended(raw, reader.line_num, cells, len(header), mend)
+                yield chosen(cells)
         except csv.Error as error:
             raise DataError(f"{raw.name}, line {reader.line_num}: {error}") from error
+
+
+def _mended(
+    raw: RawFile,
+    line: int,
+    cells: list[str],
+    count: int,
+    mend: Callable[[list[str]], list[str]] | None,
+) -> list[str]:
+    mended = cells if mend is None else mend(cells)
+    if len(mended) != count:
+        raise DataError(
+            f"{raw.name}, line {line}: expected {count} cells as in the header, got {len(cells)}:"
+            f" {cells!r:.{_SHOWN}}"
+        )
+    return mended
 
 
 def _place(raw: RawFile, name: str, header: Sequence[str]) -> int:
@@ -125,7 +126,7 @@ def rating_text(value: Any) -> str:
 
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
-_UNFIT = re.compile(r"[\t\r\n]")  # for an id: they separate cells and rows
+_ID = re.compile(r"[^\t\r\n]+")  # these separate cells and rows
 
 
 def checked_ratings(
@@ -161,10 +162,14 @@ def checked_ratings(
             if not lowest <= number <= highest:
                 raise fault(f"a number from {lowest:g} to {highest:g}, got {rating!r}")
             good.add(rating)
-        if not (user and item) or _UNFIT.search(user) or _UNFIT.search(item):
+        if not (user.isalnum() and item.isalnum()) and not (_fits(user) and _fits(item)):
             raise fault(f"the ids of a user and an item, got {user!r} and {item!r}")
-        if timed and not _NUMBER.fullmatch(row[3]):
+        if timed and not row[3].isdecimal() and not _NUMBER.fullmatch(row[3]):
             raise fault(f"a time in seconds, got {row[3]!r}")
         yield row
     if not count:
         raise DataError(f"{raw.name}: expected ratings, got none")
+
+
+def _fits(identifier: str) -> bool:
+    return _ID.fullmatch(identifier) is not None

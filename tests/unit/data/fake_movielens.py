@@ -63,7 +63,8 @@ class Server:
 
     `routes` says what it answers, `hold` stops it half-way, `cuts` are the bytes after which it
     hangs up, one for each answer, `moved` names what is elsewhere. Where it knows the `version` of
-    its files, it goes on with a part of one, from the byte noted in `resumed`.
+    its files, it goes on with a part of one, from the byte noted in `resumed` (and, out of order,
+    `skips` bytes later).
     """
 
     def __init__(self) -> None:
@@ -73,6 +74,7 @@ class Server:
         self.resumed: list[int] = []
         self.cuts: list[int] = []
         self.version: str | None = None
+        self.skips = 0
         self.hold: threading.Event | None = None
         server = self
 
@@ -108,6 +110,7 @@ class Server:
                 if status == 200 and wanted and same:
                     start = int(wanted.removeprefix("bytes=").removesuffix("-"))
                     server.resumed.append(start)
+                    start += server.skips
                     if start >= length:
                         self.send_response(416)
                         self.send_header("Content-Range", f"bytes */{length}")

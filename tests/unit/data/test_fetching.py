@@ -188,6 +188,29 @@ def test_a_disk_without_room_is_an_error_before_anything_is_fetched(
     assert_converted(folder)
 
 
+def test_another_part_than_was_asked_for_is_not_appended(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.version = '"one"'
+    server.cuts = [THIRD]
+    server.skips = 5
+    with pytest.raises(SourceUnusableError, match="sent another part than was asked for"):
+        fetch_file(url_of(server), target)
+    assert part_of(target).read_bytes() == OFFICIAL[:THIRD]
+
+
+def test_only_what_is_still_to_come_needs_room(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    room = iter([len(OFFICIAL), len(OFFICIAL) - THIRD])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, next(room)))
+    server.version = '"one"'
+    server.cuts = [THIRD]
+    fetch_file(url_of(server), target)
+    assert_arrived(target)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_disk_that_fills_up_is_an_error(server: Server, folder: Path) -> None:
     part = folder.parent / ".downloads" / "ml-100k" / "ml-100k.zip.part"
