@@ -18,6 +18,7 @@ _SUBCOMMANDS = {
     "recommend": "recbole.commands.recommend_command",
     "compare": "recbole.commands.compare_command",
     "rank_eval": "recbole.commands.rank_eval_command",
+    "data": "recbole.commands.data_command",
 }
 
 _DESCRIPTION = """\
@@ -40,6 +41,12 @@ examples:
       what the options are, where each comes from and what it means
   run_recbole.py --resume=saved/DCNV2-Nov-21-2026_10-00-00-000000.pth
       go on with an interrupted run
+
+commands for data (run_recbole.py data --help says more):
+  run_recbole.py data get ml-25m
+      a public data set, from its host into dataset/ml-25m
+  run_recbole.py data convert yelp2018 --from=yelp_dataset.tar
+      the same from files that you have
 
 commands that use a trained model (run_recbole.py <command> --help says more):
   run_recbole.py predict --checkpoint=saved/<Model>-<time>.pth --input=rows.csv --output=scores.csv

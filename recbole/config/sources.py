@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from recbole.errors import ConfigError
 COMMAND_LINE = "command line"
 CONFIG_DICT = "config_dict"
 DEFAULT = "default"
+
+#: Data sets that are too many for a file each, and the file that they share.
+_FAMILIES = {"amazon.yaml": re.compile(r"amazon-.+-\d{4}")}
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,17 @@ def file_layers(paths: Sequence[str | Path]) -> list[Layer]:
 def dataset_layer(dataset: str) -> Layer | None:
     """The settings that go with a data set's name: `configs/dataset/<name>.yaml`, if there is one.
 
-    A file below the working directory wins over the one that comes with the project.
+    A file below the working directory wins over the one that comes with the project, and a file of
+    its own over that of its family.
     """
     if not dataset or Path(dataset).name != dataset:
         raise ConfigError(f"Data set: expected the name of a folder, got {dataset!r}")
-    for folder in _config_folders():
-        path = folder / "dataset" / f"{dataset}.yaml"
-        if path.is_file():
-            return Layer(f"configs/dataset/{path.name}", read_file(path))
+    families = [file for file, names in _FAMILIES.items() if names.fullmatch(dataset)]
+    for file in (f"{dataset}.yaml", *families):
+        for folder in _config_folders():
+            path = folder / "dataset" / file
+            if path.is_file():
+                return Layer(f"configs/dataset/{file}", read_file(path))
     return None
 
 

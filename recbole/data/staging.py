@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -43,6 +43,33 @@ def staging_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
             if lock is not None:
                 os.close(lock)
+
+
+@contextmanager
+def folder_of_one_process(path: Path) -> Iterator[Path]:
+    """Yield a folder that one process has to itself; others that ask for it wait until it is free.
+
+    What is in it at the end stays there for the next one; an empty one is removed, and so is an
+    empty folder above it. On a file system without locks each process gets a folder of its own
+    beside it, of which nothing stays. Raises OSError where the folder cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = _wait_for(path)
+    except OSError as error:
+        if not path.is_dir():
+            raise
+        logger.debug("%s cannot be locked: %s", path, error)
+        with tempfile.TemporaryDirectory(prefix=f"{path.name}-", dir=path.parent) as own:
+            yield Path(own)
+        return
+    try:
+        yield path
+    finally:
+        for folder in (path, path.parent):
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        os.close(lock)
 
 
 def move_into_place(built: Path, target: Path) -> bool:
@@ -80,6 +107,22 @@ def _claim(parent: Path, prefix: str) -> tuple[Path, int | None]:
         os.close(lock)
 
 
+def _wait_for(folder: Path) -> int:
+    """Make and lock a folder, once no other process has it locked."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = _lock(folder)
+        except FileNotFoundError:
+            continue  # another process has just removed it
+        except BlockingIOError:
+            logger.info("Another process is at work in %s; waiting for it to end", folder)
+            lock = _lock(folder, wait=True)
+        if folder.exists() and os.path.samestat(folder.stat(), os.fstat(lock)):
+            return lock
+        os.close(lock)
+
+
 def _sweep(parent: Path, prefix: str) -> None:
     """Remove the folders whose process has ended, and no others."""
     for leftover in parent.glob(f"{prefix}*"):
@@ -93,13 +136,13 @@ def _sweep(parent: Path, prefix: str) -> None:
         os.close(lock)
 
 
-def _lock(folder: Path) -> int:
-    """Lock `folder` at once, or raise OSError (BlockingIOError where another process holds it)."""
+def _lock(folder: Path, *, wait: bool = False) -> int:
+    """Lock `folder`, or raise OSError (BlockingIOError where another process holds it)."""
     if sys.platform == "win32":
         raise OSError("folders cannot be locked on this system")
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         os.close(descriptor)
         raise

@@ -7,6 +7,7 @@ import pytest
 
 from recbole.config import Config
 from recbole.config.compatibility import NOT_SUPPORTED, WITHOUT_MEANING
+from recbole.data.sources.registry import SOURCES, find_source
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.registry import MODEL_NAMES
@@ -202,12 +203,20 @@ def test_malformed_files(folder, text, message):
 
 
 SETTINGS = sorted((ROOT / "configs").glob("*/*.yaml"))
+OF_DATA_SETS = [path for path in SETTINGS if path.parent.name == "dataset"]
+OTHER_THRESHOLDS = {
+    "anime": {"rating": 8},
+    "book-crossing": {"rating": 8},
+    "frappe": {"cnt": 2},
+    "lastfm": {"listen_count": 260},
+    "lastfm-hetrec": {"listen_count": 260},
+}
 
 
 def test_there_are_settings():
     folders = {path.parent.name for path in SETTINGS}
     assert folders == {"dataset", "paper", "ml-100k"}
-    assert len(SETTINGS) == 4 + 1 + 3 * 7 + 7
+    assert len(SETTINGS) == 16 + 1 + 3 * 7 + 7
 
 
 @pytest.mark.parametrize("path", SETTINGS, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -224,4 +233,43 @@ def test_every_file_of_settings_is_valid(path):
     for model in models:
         config = Config(model, dataset, files)
         assert config.notes == []
-        assert config["threshold"] == {"rating": 4}
+        assert config["threshold"] == OTHER_THRESHOLDS.get(path.stem, {"rating": 4})
+
+
+def columns_named(config):
+    """The columns that the settings of a data set name, by the suffix of their file."""
+    for named in (config["load_col"], config["unload_col"]):
+        for suffix, names in (named or {}).items():
+            yield from ((suffix, name) for name in names)
+
+
+@pytest.mark.parametrize("path", OF_DATA_SETS, ids=lambda path: path.stem)
+def test_settings_name_columns_that_the_converter_makes(path):
+    source = find_source("amazon-books-2018" if path.stem == "amazon" else path.stem)
+    columns = {
+        suffix: dict(title.split(":") for title in titles)
+        for suffix, titles in source.columns.items()
+    }
+    config = Config("DCNV2", path.stem)
+    for suffix, name in columns_named(config):
+        assert name in columns[suffix]
+    floats = {name for kinds in columns.values() for name, kind in kinds.items() if kind == "float"}
+    assert {*config["numerical_features"], *(config["normalize_field"] or [])} <= floats
+    assert set(config["threshold"]) <= floats
+    assert config["RATING_FIELD"] in config["threshold"]
+
+
+def test_every_known_data_set_has_settings():
+    names = {path.stem for path in OF_DATA_SETS}
+    assert names == {*SOURCES, "amazon", "amazon-book", "amazon-books"}
+
+
+def test_amazons_categories_share_settings(folder):
+    config = Config("DCNV2", "amazon-all-beauty-2018")
+    assert config.sources["threshold"] == "configs/dataset/amazon.yaml"
+    assert config["user_inter_num_interval"] == "[5,inf)"
+    assert Config("DCNV2", "amazon-books").sources["threshold"].endswith("/amazon-books.yaml")
+    assert Config("DCNV2", "amazon-mine")["threshold"] is None
+    (folder / "configs/dataset").mkdir(parents=True)
+    (folder / "configs/dataset/amazon-all-beauty-2018.yaml").write_text("threshold: {rating: 3}")
+    assert Config("DCNV2", "amazon-all-beauty-2018")["threshold"] == {"rating": 3}

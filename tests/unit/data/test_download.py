@@ -32,9 +32,14 @@ REAL_SOURCES = dict(download.SOURCES)
 
 
 def test_the_checksums_are_those_that_grouplens_publishes() -> None:
-    assert {name: source.md5 for name, source in REAL_SOURCES.items()} == {
+    published = {name: s.files[0].md5 for name, s in REAL_SOURCES.items() if name[:3] == "ml-"}
+    assert published == {
         "ml-100k": "0e33842e24a9c977be4e0107933c0723",
         "ml-1m": "c4d9eecfca2ab87c1945afe126590906",
+        "ml-10m": "ce571fd55effeba0271552578f2648bd",
+        "ml-20m": "cd245b17a1ae2cc31bb14903e1204af3",
+        "ml-25m": "6b51fb2759a8657d3bfcbfc42b592ada",
+        "ml-latest-small": None,
     }
     assert download.GROUPLENS_URL == "https://files.grouplens.org/datasets/movielens"
 
@@ -45,9 +50,12 @@ def test_download_converts_and_says_where_it_came_from(
     caplog.set_level(logging.INFO)
     ensure_dataset("ml-100k", folder, base_url=server.url + "/")
     assert_converted(folder)
-    assert [record.getMessage() for record in caplog.records] == [
-        f"ml-100k: converted from {server.url}/ml-100k.zip, now in {folder}"
-    ]
+    origin, licence = (record.getMessage() for record in caplog.records)
+    assert origin == f"ml-100k: converted from {server.url}/ml-100k.zip, now in {folder}"
+    assert "cite Harper and Konstan" in licence
+    caplog.clear()
+    ensure_dataset("ml-100k", folder, base_url=server.url)
+    assert caplog.records == []
 
 
 def test_a_filled_folder_is_left_as_it_is(server: Server, folder: Path) -> None:
@@ -113,14 +121,21 @@ def test_an_archive_that_reaches_outside_is_refused(
     assert [path.name for path in folder.parent.iterdir()] == ["ml-100k.zip"]
 
 
-@pytest.mark.parametrize("archive", [b"no zip", zipped({"other/u.data": "x"})])
+@pytest.mark.parametrize(
+    ("archive", "message"),
+    [
+        (b"no zip", "is damaged, or no archive"),
+        (OFFICIAL[:-30], "is damaged, or no archive"),
+        (zipped({"other/readme": "x"}), "u.data is missing: expected a file of lines.*; there is"),
+    ],
+)
 def test_an_archive_without_the_raw_files_is_an_error(
-    folder: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch
+    folder: Path, archive: bytes, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trust(monkeypatch, archive)
     folder.parent.mkdir()
     folder.with_name("ml-100k.zip").write_bytes(archive)
-    with pytest.raises(DataError, match="lacks what it should hold"):
+    with pytest.raises(DataError, match=message):
         ensure_dataset("ml-100k", folder)
 
 
@@ -140,7 +155,7 @@ def test_an_archive_beside_the_folder_is_used_without_the_network(
 def test_another_archive_beside_the_folder_is_an_error(server: Server, folder: Path) -> None:
     folder.parent.mkdir()
     folder.with_name("ml-100k.zip").write_bytes(b"atomic files, say")
-    with pytest.raises(DataError, match=rf"not GroupLens's ml-100k\.zip: expected the MD5 {MD5}"):
+    with pytest.raises(DataError, match=rf"not the published ml-100k\.zip: expected the MD5 {MD5}"):
         ensure_dataset("ml-100k", folder, base_url=server.url)
     assert server.asked == []
     assert not folder.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import signal
 import subprocess
@@ -16,14 +17,16 @@ import pytest
 import recbole
 from recbole.data import download
 from recbole.data.download import ensure_dataset
+from recbole.data.sources.atomic_folder import AtomicFolder
+from recbole.data.sources.raw_files import RawFiles
 from recbole.errors import DataError
 from tests.unit.data import fake_movielens
 from tests.unit.data.fake_movielens import (
     MD5,
     NEW_PROCESS,
+    OFFICIAL,
     Server,
     assert_converted,
-    assert_nothing_left,
 )
 
 # pytest finds fixtures among a module's names.
@@ -36,15 +39,21 @@ server = fake_movielens.server
 def test_an_interrupted_conversion_leaves_nothing(
     server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    def stop(raw: Path, out: Path) -> None:
-        (out / "ml-100k.inter").touch()
+    def stop(raw: RawFiles, out: AtomicFolder) -> None:
+        out.write("inter", ["a:token"], [["b"]])
         raise error
 
-    half = dataclasses.replace(download.SOURCES["ml-100k"], convert=stop)
+    known = download.SOURCES["ml-100k"]
+    half = dataclasses.replace(known, convert=stop)
     monkeypatch.setitem(download.SOURCES, "ml-100k", half)
     with pytest.raises(error):
         ensure_dataset("ml-100k", folder, base_url=server.url)
-    assert_nothing_left(folder)
+    assert left_of_a_download(folder) == ["ml-100k.zip"]
+    monkeypatch.setitem(download.SOURCES, "ml-100k", known)
+    server.asked.clear()
+    ensure_dataset("ml-100k", folder, base_url=server.url)
+    assert server.asked == []
+    assert_converted(folder)
 
 
 def start_process(folder: Path, url: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
@@ -59,49 +68,68 @@ def start_process(folder: Path, url: str, stderr: int = subprocess.PIPE) -> subp
 def wait_half_way(folder: Path) -> None:
     """Until a part of the archive has been written."""
     for _ in range(1500):
-        if any(part.stat().st_size for part in folder.parent.glob(".ml-100k.partial-*/*.zip")):
+        if any(part.stat().st_size for part in folder.parent.glob(".downloads/ml-100k/*.part")):
             return
         time.sleep(0.02)
     raise AssertionError("no download began")
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_a_terminated_download_leaves_nothing(server: Server, folder: Path, end: int) -> None:
+def left_of_a_download(folder: Path) -> list[str]:
+    """The names of the files below the folder of all data sets; those of folders do not count."""
+    assert not folder.exists()
+    return sorted(path.name for path in folder.parent.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_download_that_was_ended_is_gone_on_with(
+    server: Server, folder: Path, end: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     server.hold = threading.Event()
+    server.version = '"one"'
     with start_process(folder, server.url) as process:
         wait_half_way(folder)
         process.send_signal(end)
         process.communicate(timeout=20)
-    assert process.returncode == {signal.SIGTERM: 143, signal.SIGINT: -signal.SIGINT}[end]
-    assert_nothing_left(folder)
-
-
-def test_what_a_killed_download_leaves_is_swept_by_the_next(server: Server, folder: Path) -> None:
-    server.hold = threading.Event()
-    with start_process(folder, server.url) as process:
-        wait_half_way(folder)
-        process.kill()
-        process.communicate(timeout=20)
-    assert not folder.exists()
-    assert len(list(folder.parent.iterdir())) == 1
+    assert process.returncode == (143 if end == signal.SIGTERM else -end)
+    assert left_of_a_download(folder) == ["ml-100k.zip.part", "ml-100k.zip.part.json"]
+    part = folder.parent / ".downloads" / "ml-100k" / "ml-100k.zip.part"
+    half = part.stat().st_size
+    assert 0 < half < len(OFFICIAL)
     server.hold.set()
     ensure_dataset("ml-100k", folder, base_url=server.url)
+    assert server.resumed == [half]
+    assert f"going on from {part}" in caplog.text
     assert_converted(folder)
 
 
-def test_two_processes_at_once_both_succeed(server: Server, folder: Path) -> None:
-    """The first is held half-way; the second neither sweeps its work away nor waits for it."""
-    held = server.hold = threading.Event()
+def test_of_two_processes_at_once_one_fetches_and_both_succeed(
+    server: Server, folder: Path
+) -> None:
+    server.hold = threading.Event()
     with start_process(folder, server.url) as first:
         wait_half_way(folder)
-        server.hold = None
-        ensure_dataset("ml-100k", folder, base_url=server.url)
-        assert len(list(folder.parent.glob(".ml-100k.partial-*"))) == 1
-        made = (folder / "ml-100k.inter").stat()
-        held.set()
-        _, errors = first.communicate(timeout=20)
-    assert (first.returncode, errors) == (0, b"")
-    assert (folder / "ml-100k.inter").stat().st_ino == made.st_ino
+        with start_process(folder, server.url) as second:
+            time.sleep(0.3)  # a start of its own would be seen below
+            server.hold.set()
+            endings = [process.communicate(timeout=20)[1] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert endings == [b"", b""]
+    assert server.asked == ["ml-100k.zip.md5", "ml-100k.zip"]
+    assert_converted(folder)
+
+
+def test_one_that_waits_takes_over_from_one_that_is_killed(server: Server, folder: Path) -> None:
+    server.hold = threading.Event()
+    server.version = '"one"'
+    with start_process(folder, server.url) as first:
+        wait_half_way(folder)
+        with start_process(folder, server.url) as second:
+            time.sleep(0.3)
+            server.hold.set()
+            first.kill()
+            _, errors = second.communicate(timeout=20)
+    assert (second.returncode, errors) == (0, b"")
     assert_converted(folder)
 
 
@@ -112,7 +140,7 @@ def test_a_handler_of_sigterm_is_as_before_and_the_programs_own_stays(
     during: list[object] = []
     known = download.SOURCES["ml-100k"]
 
-    def convert(raw: Path, out: Path) -> None:
+    def convert(raw: RawFiles, out: AtomicFolder) -> None:
         during.append(signal.getsignal(signal.SIGTERM))
         known.convert(raw, out)
 

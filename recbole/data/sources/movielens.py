@@ -1,4 +1,4 @@
-"""The raw MovieLens files of GroupLens, turned into atomic files with RecBole's columns.
+"""MovieLens-100K, -1M and -10M: files without a header, turned into RecBole's columns.
 
 Source: F. M. Harper and J. A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4),
 2015, and the README files in the archives.
@@ -9,26 +9,32 @@ whichever of the two it reads.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from recbole.data.sources.atomic_folder import AtomicFolder
+from recbole.data.sources.raw_files import RawFiles
 from recbole.errors import DataError
 
-_RATING_COLUMNS = ("user_id:token", "item_id:token", "rating:float", "timestamp:float")
+RATING_COLUMNS = ("user_id:token", "item_id:token", "rating:float", "timestamp:float")
 _USER_COLUMNS = ("user_id:token", "age:token", "gender:token", "occupation:token", "zip_code:token")
-_MOVIE_COLUMNS = ("item_id:token", "movie_title:token_seq", "release_year:token")
+MOVIE_COLUMNS = ("item_id:token", "movie_title:token_seq", "release_year:token")
 
 #: The header of each atomic file, by its suffix.
 ML_100K_COLUMNS: dict[str, tuple[str, ...]] = {
-    "inter": _RATING_COLUMNS,
+    "inter": RATING_COLUMNS,
     "user": _USER_COLUMNS,
-    "item": (*_MOVIE_COLUMNS, "class:token_seq"),
+    "item": (*MOVIE_COLUMNS, "class:token_seq"),
 }
 ML_1M_COLUMNS: dict[str, tuple[str, ...]] = {
-    "inter": _RATING_COLUMNS,
+    "inter": RATING_COLUMNS,
     "user": _USER_COLUMNS,
-    "item": (*_MOVIE_COLUMNS, "genre:token_seq"),
+    "item": (*MOVIE_COLUMNS, "genre:token_seq"),
+}
+#: Of all later ones, which say nothing of their users.
+MOVIELENS_COLUMNS: dict[str, tuple[str, ...]] = {
+    "inter": RATING_COLUMNS,
+    "item": (*MOVIE_COLUMNS, "genre:token_seq"),
 }
 
 #: What each flag of a u.item line stands for, in the order of the flags.
@@ -60,11 +66,12 @@ _UNKNOWN = "unkonwn"
 
 @dataclass(frozen=True)
 class _RawFile:
-    """One raw file: its name, its layout for an error message, and the pattern of a line."""
+    """One raw file: its name, its layout for a message, the pattern of a line, the encoding."""
 
     name: str
     layout: str
     line: re.Pattern[str]
+    encoding: str = "latin-1"
 
 
 # A title may hold the separator, so it takes all that the fields after it leave (hence the check
@@ -102,45 +109,84 @@ _MOVIES_DAT = _RawFile(
     "movie::title::genres, the genres separated by '|'",
     re.compile(r"(\d+)::([^\t]+)::([^:\t]*)"),
 )
+_HALF_STARS_DAT = _RawFile(
+    "ratings.dat",
+    "user::movie::rating::timestamp, the rating 0.5 to 5",
+    re.compile(r"(\d+)::(\d+)::(0\.5|[1-4](?:\.[05])?|5(?:\.0)?)::(\d+)"),
+    "utf-8",
+)
+_MOVIES_10M_DAT = _RawFile(_MOVIES_DAT.name, _MOVIES_DAT.layout, _MOVIES_DAT.line, "utf-8")
 
 #: The raw files that each converter reads.
 ML_100K_RAW_FILES = (_U_DATA.name, _U_USER.name, _U_ITEM.name)
 ML_1M_RAW_FILES = (_RATINGS_DAT.name, _USERS_DAT.name, _MOVIES_DAT.name)
+ML_10M_RAW_FILES = (_HALF_STARS_DAT.name, _MOVIES_10M_DAT.name)
 
 _TITLE_AND_YEAR = re.compile(r"(.*\S)\s*\(([^()]*)\)\s*")
+# "Death Note (2006-2007)", also with a dash, and "The Office (2005- )": the first year counts.
+_TITLE_AND_FIRST_YEAR = re.compile(r"(.*\S)\s*\((\d{4})(?:[-–]\s?(?:\d{4})?)?\)\s*")
+_NO_GENRES = "(no genres listed)"
 
 
-def convert_ml_100k(raw_dir: Path, out_dir: Path) -> None:
-    """Turn u.data, u.user and u.item into `out_dir`/ml-100k.{inter,user,item}.
+def convert_ml_100k(raw: RawFiles, out: AtomicFolder) -> None:
+    """Turn u.data, u.user and u.item into .inter, .user and .item.
 
     Rows keep their order. Raises DataError for a missing file or a malformed line.
     """
     movies = (
         (movie, *_title_and_year(title), _flagged_genres(flags))
-        for movie, title, flags in _rows(raw_dir, _U_ITEM)
+        for movie, title, flags in _rows(raw, _U_ITEM)
     )
-    _write(out_dir / "ml-100k.inter", ML_100K_COLUMNS["inter"], _rows(raw_dir, _U_DATA))
-    _write(out_dir / "ml-100k.user", ML_100K_COLUMNS["user"], _rows(raw_dir, _U_USER))
-    _write(out_dir / "ml-100k.item", ML_100K_COLUMNS["item"], movies)
+    out.write("inter", ML_100K_COLUMNS["inter"], _rows(raw, _U_DATA))
+    out.write("user", ML_100K_COLUMNS["user"], _rows(raw, _U_USER))
+    out.write("item", ML_100K_COLUMNS["item"], movies)
 
 
-def convert_ml_1m(raw_dir: Path, out_dir: Path) -> None:
-    """Turn ratings.dat, users.dat and movies.dat into `out_dir`/ml-1m.{inter,user,item}.
+def convert_ml_1m(raw: RawFiles, out: AtomicFolder) -> None:
+    """Turn ratings.dat, users.dat and movies.dat into .inter, .user and .item.
 
     Rows keep their order; ages and occupations stay the codes that they are in users.dat. Raises
     DataError for a missing file or a malformed line.
     """
     users = (
         (user, age, gender, occupation, zip_code)
-        for user, gender, age, occupation, zip_code in _rows(raw_dir, _USERS_DAT)
+        for user, gender, age, occupation, zip_code in _rows(raw, _USERS_DAT)
     )
     movies = (
         (movie, *_title_and_year(title), genres.replace("|", " "))
-        for movie, title, genres in _rows(raw_dir, _MOVIES_DAT)
+        for movie, title, genres in _rows(raw, _MOVIES_DAT)
     )
-    _write(out_dir / "ml-1m.inter", ML_1M_COLUMNS["inter"], _rows(raw_dir, _RATINGS_DAT))
-    _write(out_dir / "ml-1m.user", ML_1M_COLUMNS["user"], users)
-    _write(out_dir / "ml-1m.item", ML_1M_COLUMNS["item"], movies)
+    out.write("inter", ML_1M_COLUMNS["inter"], _rows(raw, _RATINGS_DAT))
+    out.write("user", ML_1M_COLUMNS["user"], users)
+    out.write("item", ML_1M_COLUMNS["item"], movies)
+
+
+def convert_ml_10m(raw: RawFiles, out: AtomicFolder) -> None:
+    """Turn ratings.dat and movies.dat, which are UTF-8 here, into .inter and .item.
+
+    Rows keep their order. Raises DataError for a missing file or a malformed line.
+    """
+    movies = (
+        (movie, *title_and_first_year(title), genre_tokens(genres))
+        for movie, title, genres in _rows(raw, _MOVIES_10M_DAT)
+    )
+    out.write("inter", MOVIELENS_COLUMNS["inter"], _rows(raw, _HALF_STARS_DAT))
+    out.write("item", MOVIELENS_COLUMNS["item"], movies)
+
+
+def title_and_first_year(text: str) -> tuple[str, str]:
+    """Split "Death Note (2006–2007)" into a title and "2006", which is empty where there is none.
+
+    Unlike in the two older sets, for which RecBole has published files to agree with, "(V)" is no
+    year.
+    """
+    match = _TITLE_AND_FIRST_YEAR.fullmatch(text)
+    return (match[1], match[2]) if match else (text.strip(), "")
+
+
+def genre_tokens(genres: str) -> str:
+    """ "Action|Sci-Fi" as tokens; none for "(no genres listed)"."""
+    return "" if genres == _NO_GENRES else genres.replace("|", " ")
 
 
 def _title_and_year(text: str) -> tuple[str, str]:
@@ -161,22 +207,14 @@ def _flagged_genres(flags: str) -> str:
     return " ".join(genre for genre, flag in pairs if flag == "1")
 
 
-def _rows(raw_dir: Path, raw: _RawFile) -> Iterator[tuple[str, ...]]:
-    """The groups of each line of a raw file, which is latin-1 and may end its lines in CRLF."""
-    path = raw_dir / raw.name
-    if not path.is_file():
-        raise DataError(f"{path} is missing: expected a file of lines '{raw.layout}'")
-    with path.open(encoding="latin-1") as lines:
+def _rows(raw: RawFiles, kind: _RawFile) -> Iterator[tuple[str, ...]]:
+    """The groups of each line of a raw file, which may end its lines in CRLF."""
+    file = raw.required(kind.name, layout=f"lines '{kind.layout}'")
+    with file.text(kind.encoding) as lines:
         for number, line in enumerate(lines, start=1):
-            match = raw.line.fullmatch(line.removesuffix("\n"))
+            match = kind.line.fullmatch(line.removesuffix("\n"))
             if match is None:
-                raise DataError(f"{path}, line {number}: expected '{raw.layout}', got {line!r}")
+                raise DataError(
+                    f"{file.name}, line {number}: expected '{kind.layout}', got {line!r}"
+                )
             yield match.groups()
-
-
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write one atomic file: UTF-8, TAB separated, lines ending in LF on every system."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("\t".join(columns) + "\n")
-        file.writelines("\t".join(row) + "\n" for row in rows)
