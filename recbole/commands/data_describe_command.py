@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Say what is in a data set before a model sees it: counts, ratings, fields, what a k-core would
-leave, and what would hurt training. It is looked at as a run would find it: options of the data set's
-settings and those given here, as --key=value, count."""
+leave, and what would hurt training. It is looked at as a run would find it: the options of the data
+set's settings count, and those given here as --key=value."""
 
 _EXAMPLES = """\
 examples:
@@ -108,7 +108,8 @@ def _histogram(found: Description) -> Table:
     table.columns[0].justify = table.columns[1].justify = table.columns[3].justify = "right"
     total, most = sum(bar.count for bar in found.bars), max(bar.count for bar in found.bars)
     for bar in found.bars:
-        level = f"{bar.low:g}" if bar.low == bar.high else f"{bar.low:,.4g} – {bar.high:,.4g}"
+        ends = [bar.low] if bar.low == bar.high else [bar.low, bar.high]
+        level = " – ".join(f"{end:,.0f}" if abs(end) >= 1000 else f"{end:.4g}" for end in ends)
         drawn = "█" * round(_WIDTH_OF_BARS * bar.count / most) or ("▏" if bar.count else "")
         table.add_row(level, f"{bar.count:,}", Text(drawn), f"{bar.count / total:.1%}")
     return table

@@ -167,7 +167,8 @@ def _print(done: Imported, request: ImportRequest) -> None:
     elif request.rating is not None:
         console.print(Text("All ratings are the same: there is nothing to learn."), style="yellow")
     print(f"\nTrain on it:\n\n  {training_command(done, request, _program())}\n")
-    look = f"{_program()} data describe {done.name}{_path(request)}"
+    target = " ".join(map(shlex.quote, _target(done)))
+    look = f"{_program()} data describe {done.name} {target}".rstrip() + _path(request)
     print(f"What is in it, and what would hurt:\n\n  {look}")
 
 
@@ -228,12 +229,8 @@ def _ratings(done: Imported) -> str:
 
 def training_command(done: Imported, request: ImportRequest, program: str) -> str:
     """The command that trains on a data set just imported, as one types it in a shell."""
-    arguments = ["--model=DCNV2", f"--dataset={done.name}"]
-    if done.fit is not None:
-        arguments.append(f"--threshold={{rating: {done.fit.threshold:g}}}")
-        if done.fit.multi_cls is not None:
-            arguments.append(f"--multi_cls={done.fit.multi_cls}")
-    elif request.rating is None:
+    arguments = ["--model=DCNV2", f"--dataset={done.name}", *_target(done)]
+    if request.rating is None:
         arguments.append("--train_neg_sample_args={distribution: uniform, sample_num: 1}")
     numbers = [
         column.name
@@ -251,6 +248,14 @@ def training_command(done: Imported, request: ImportRequest, program: str) -> st
     if texts:
         arguments.append(f"--unload_col={{inter: [{', '.join(texts)}]}}")
     return f"{program} {' '.join(map(shlex.quote, arguments))}{_path(request)}"
+
+
+def _target(done: Imported) -> list[str]:
+    """The options of the target, that fit the ratings."""
+    if done.fit is None:
+        return []
+    classes = [] if done.fit.multi_cls is None else [f"--multi_cls={done.fit.multi_cls}"]
+    return [f"--threshold={{rating: {done.fit.threshold:g}}}", *classes]
 
 
 def _is_feature(column: Any) -> bool:

@@ -29,9 +29,9 @@ _FEW_ROWS = 100  # too few to call a column free text
 _SEPARATED_SHARE = 0.05  # of the cells that hold a separator, in a column of sequences
 _NEW_ELEMENTS = 0.8  # the most that may be distinct among the elements of sequences
 _IDENTIFIER = re.compile(r"(^|[^a-z])(id|ids|code|zip|postcode|isbn|asin|year)$|[a-z]Id$|ID$")
-_INTEGER, _ZERO_FIRST, _BARE_EXPONENT = (
-    re.compile(text) for text in (r"[+-]?\d+", r"[+-]?0\d+(\.\d*)?", r"\d+[eE]\d+")
-)
+_INTEGER = re.compile(r"[+-]?\d+")
+#: What is a number, but looks like a code: 007, and 1e5 where nobody writes numbers so.
+_CODES = (re.compile(r"[+-]?0\d+(\.\d*)?"), re.compile(r"\d+[eE]\d+"))
 
 
 @dataclass
@@ -133,34 +133,31 @@ class Evidence:
         if len(self._distinct) < _COUNTED:
             self._distinct.update(hash(value) for value, _ in filled)
             self._values_counted += sum(count for _, count in filled)
-        self._look_for_numbers(filled)
-        if self.against_moment is None:
-            words = [value for value, _ in filled if value not in MISSING]
-            if not are_moments(words):
-                self.against_moment = next(word for word in words if not are_moments([word]))
-        self._look_for_separators(filled)
-
-    def _look_for_numbers(self, filled: list[tuple[str, int]]) -> None:
         for value, count in filled:
-            if self.against_number is not None:
-                return
             if value in MISSING:
                 self.words[value] = self.words.get(value, 0) + count
-                continue
+        others = [value for value, _ in filled if value not in MISSING]
+        self._look_for_numbers(others)
+        if others and self.against_moment is None and not are_moments(others):
+            self.against_moment = next(value for value in others if not are_moments([value]))
+        self._look_for_separators(filled)
+
+    def _look_for_numbers(self, values: list[str]) -> None:
+        for value in values:
+            if self.against_number is not None:
+                return
             if not _INTEGER.fullmatch(value):
                 self.against_integer = self.against_integer or value
                 try:
                     parse_number(value)
                 except ValueError:
                     self.against_number = value
-            if self.code is None and (
-                _ZERO_FIRST.fullmatch(value) or _BARE_EXPONENT.fullmatch(value)
-            ):
+            if self.code is None and any(code.fullmatch(value) for code in _CODES):
                 self.code = value
 
     def _look_for_separators(self, filled: list[tuple[str, int]]) -> None:
         for value, count in filled:
-            parts = [part for part in value.split(self.separator) if part]
+            parts = [part for part in map(str.strip, value.split(self.separator)) if part]
             self.separated += count * (len(parts) > 1)
             self.elements += count * len(parts)
             if len(self._distinct_elements) < _COUNTED:

@@ -250,7 +250,7 @@ def _objects(path: Path, text: TextFormat) -> Iterator[tuple[int, dict[str, Any]
                 if not line.strip():
                     continue
                 try:
-                    record = json.loads(line)
+                    record = json.loads(line.rstrip())
                 except json.JSONDecodeError as error:
                     raise DataError(
                         f"{path}, line {number}, column {error.colno}: expected one JSON object in"
