@@ -171,9 +171,12 @@ def _records(path: Path, text: TextFormat) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(_LONGEST_CELL)
     try:
         with path.open(encoding=encoding, newline="") as file:
-            quoting = csv.QUOTE_MINIMAL if text.quoted else csv.QUOTE_NONE
             assert text.separator is not None
-            reader = csv.reader(file, delimiter=text.separator, quoting=quoting)
+            reader = csv.reader(
+                file,
+                delimiter=text.separator,
+                quoting=csv.QUOTE_MINIMAL if text.quoted else csv.QUOTE_NONE,
+            )
             line = 1
             for record in reader:
                 if record:
