@@ -7,7 +7,7 @@ import pytest
 
 from recbole.config import Config
 from recbole.data import create_dataset, from_pandas
-from recbole.errors import CheckpointError, ConfigError
+from recbole.errors import CheckpointError, ConfigError, DataError
 from recbole.quick_start import load_data_and_model, predict, recommend, run, run_recbole
 
 RUN = {
@@ -95,3 +95,21 @@ def test_an_option_of_the_preparation_cannot_be_changed_any_more(trained):
     dataset, *_ = trained
     with pytest.raises(ConfigError, match="'threshold': the Dataset was prepared with"):
         run_recbole("WideDeep", dataset, config_dict={**RUN, "threshold": {"rating": 3}})
+
+
+def test_a_run_on_parquet_files(toy):
+    """The same run, its lists with titles, and what is said where the files are gone."""
+    expected = run_recbole("WideDeep", "toy", config_dict={**RUN, **DATA})
+    folder = Path("dataset/toy")
+    for suffix, frame in zip(("inter", "user", "item"), frames(), strict=True):
+        frame.to_parquet(folder / f"toy.{suffix}.parquet", index=False)
+        (folder / f"toy.{suffix}").unlink()
+    settings = {**RUN, **DATA, "checkpoint_dir": "parquet"}
+    assert run_recbole("WideDeep", "toy", config_dict=settings) == expected
+    (path,) = Path("parquet").glob("*.pth")
+    lists = recommend(path, ["u1"], 3, titles="year")
+    years = pd.read_parquet(folder / "toy.item.parquet").set_index("item_id")["year"]
+    assert lists["year"].tolist() == years[lists["item_id"]].tolist()
+    (folder / "toy.inter.parquet").unlink()
+    with pytest.raises(DataError, match="toy.inter is not there"):
+        recommend(path, ["u1"], 3)

@@ -136,6 +136,7 @@ def test_the_reason_is_said():
     assert type_of(["1", "2"])[1] == "2 different whole numbers"
     assert type_of(["007", "8"])[1] == "codes such as 007"
     assert type_of(["1.5", "NA"])[1] == "numbers, and NA for missing"
+    assert type_of(["NA", "NA"])[1] == "text"
     assert type_of(["a|b", "b|a"])[1] == "parts between '|'"
     assert type_of(["a/b", "b/a"], separator="/")[1] == "parts between '/'"
 
