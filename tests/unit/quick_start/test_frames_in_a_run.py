@@ -111,5 +111,5 @@ def test_a_run_on_parquet_files(toy):
     years = pd.read_parquet(folder / "toy.item.parquet").set_index("item_id")["year"]
     assert lists["year"].tolist() == years[lists["item_id"]].tolist()
     (folder / "toy.inter.parquet").unlink()
-    with pytest.raises(DataError, match="toy.inter is not there"):
+    with pytest.raises(DataError, match=r"toy\.inter is not there"):
         recommend(path, ["u1"], 3)

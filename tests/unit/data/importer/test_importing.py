@@ -247,6 +247,27 @@ def test_rows_without_id_or_rating_are_left_out_and_named(tmp_path):
     assert done.levels.values.tolist() == [4, 5]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_places_are_counted_over_all_chunks(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(sources, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(sources, "_CHUNK_ROWS", 4)
+    frame = pd.DataFrame({"u": ["x"] * 30, "i": ["y"] * 30, "r": ["3"] * 30})
+    frame.loc[[11, 23], "i"] = None
+    write = {
+        ".csv": lambda path: frame.to_csv(path, index=False),
+        ".jsonl": lambda path: frame.to_json(path, orient="records", lines=True),
+        ".parquet": lambda path: frame.to_parquet(path),
+    }[suffix]
+    write(tmp_path / f"a{suffix}")
+    first = {".csv": "line 13", ".jsonl": "line 12", ".parquet": "row 12"}[suffix]
+    second = {".csv": "line 25", ".jsonl": "line 24", ".parquet": "row 24"}[suffix]
+    assert imported_file(tmp_path / f"a{suffix}").tables[0].named == [first, second]
+    frame.loc[23, "r"] = "good"
+    write(tmp_path / f"a{suffix}")
+    with pytest.raises(DataError, match=f"{second}: column 'r'"):
+        imported_file(tmp_path / f"a{suffix}", name="b")
+
+
 def test_without_a_rating(tmp_path):
     done = imported(tmp_path / "a.csv", "u,i\n1,a\n", rating=None)
     assert done.fit is None
