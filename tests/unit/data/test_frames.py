@@ -86,9 +86,10 @@ def test_the_fingerprint_is_of_the_content():
     assert list(first) == ["interactions", "users", "items"]
     reordered = inter.astype({"user_id": pd.CategoricalDtype(["u3", "u2", "u1"])})
     assert from_pandas(reordered, user, item).fingerprint == first
-    for column, cell in (("user_id", "u2"), ("rating", 2), ("timestamp", 11)):
+    cells = ((0, "user_id", "u2"), (5, "user_id", "u2"), (0, "rating", 2), (0, "timestamp", 11))
+    for row, column, cell in cells:
         changed = inter.copy()
-        changed.loc[0, column] = cell
+        changed.loc[row, column] = cell
         found = from_pandas(changed, user, item).fingerprint
         assert [name for name in first if found[name] != first[name]] == ["interactions"]
     swapped = item.assign(genre=[["y", "x"], *item["genre"][1:]])

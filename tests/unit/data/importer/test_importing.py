@@ -11,6 +11,7 @@ import pytest
 
 from recbole.data import create_dataset
 from recbole.data.importer import ImportRequest, import_tables, inference, sources
+from recbole.data.parquet import TYPE_KEY
 from recbole.errors import ConfigError, DataError
 from tests.unit.data.data_files import StandIn
 from tests.unit.data.importer.own import imported, imported_file, read_back, types_of
@@ -44,6 +45,9 @@ def test_a_csv_file(tmp_path, format):
     assert [p.name for p in done.paths] == [f"shop.inter{ending}"]
     assert [p.name for p in (tmp_path / "dataset" / "shop").iterdir()] == [f"shop.inter{ending}"]
     assert types_of(done)["tags"] == "token_seq"
+    if format == "parquet":
+        said = {field.name: field.metadata[TYPE_KEY] for field in pq.read_schema(done.paths[0])}
+        assert said == {name: kind.encode() for name, kind in types_of(done).items()}
 
 
 def variant(kind):
