@@ -58,6 +58,12 @@ commands that use a trained model (run_recbole.py <command> --help says more):
   run_recbole.py rank_eval --checkpoint saved/A.pth saved/B.pth
       NDCG and Recall on the same candidates; the same as recbole_rank_eval.py
 
+commands for data sets:
+  run_recbole.py data import ratings.csv --user=uid --item=sku --rating=stars
+      your own tables (CSV, TSV, JSON lines, Parquet) as a data set
+  run_recbole.py data describe ml-100k
+      what is in a data set, what would hurt, and the options that fit it
+
 Results: saved/<Model>-<time>.pth (checkpoint) and .json (options, every epoch, test result)."""
 
 

@@ -11,6 +11,8 @@ from recbole.errors import ConfigError, did_you_mean
 _VERBS = {
     "get": ("recbole.commands.data_get_command", "fetch a public data set from its host"),
     "convert": ("recbole.commands.data_convert_command", "make it from raw files that you have"),
+    "import": ("recbole.commands.data_import_command", "make a data set of your own tables"),
+    "describe": ("recbole.commands.data_describe_command", "what is in it, and what would hurt"),
 }
 
 

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     from recbole.quick_start.recommend import recommend
 
     log_to_console()
-    table = recommend(
+    lists = recommend(
         given.checkpoint,
         users_named(given.users),
         given.topk,
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
         show_progress=given.show_progress,
     )
     if given.output is None:
-        _print(table)
+        _print(lists)
 
 
 def _parser() -> CommandParser:
@@ -117,17 +117,17 @@ def users_named(text: str) -> list[str] | None:
     return users
 
 
-def _print(table: Any) -> None:
+def _print(lists: Any) -> None:
     """One table for all users, with a line between two of them."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH_OF_A_FILE)
-    names = table.column_names
-    numbers = {name for name in names if table[name].type != "string"}
+    names = list(lists.columns)
+    numbers = {name for name in names if lists[name].dtype.kind in "iuf"}
     shown = Table()
     for name in names:
         shown.add_column(name, justify="right" if name in numbers else "left")
-    rows = table.to_pylist()
+    rows = lists.to_dict("records")
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         cells = [f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row.values()]
         last_of_user = following is None or following[names[0]] != row[names[0]]

@@ -61,6 +61,8 @@ class Config:
         config_file_list: YAML files; a later one wins over an earlier one.
         config_dict: options by name.
         command_line: options from the command line, already parsed (`parse_command_line`).
+        dataset_settings: the settings that go with the data set, instead of those of
+            `configs/dataset/<name>.yaml`: the options that a Dataset at hand was made with.
 
     Raises:
         ConfigError: names every option that is unknown, mistyped, out of range or of another
@@ -81,6 +83,8 @@ class Config:
         config_file_list: Sequence[str | Path] | None = None,
         config_dict: Mapping[str, Any] | None = None,
         command_line: Mapping[str, Any] | None = None,
+        *,
+        dataset_settings: Mapping[str, Any] | None = None,
     ) -> None:
         layers = [
             *file_layers(config_file_list or []),
@@ -90,7 +94,11 @@ class Config:
         self.model_class = _model_class(_named("model", model, layers))
         self.model = self.model_class.__name__
         self.dataset = str(_named("dataset", dataset, layers))
-        settings = dataset_layer(self.dataset)
+        settings = (
+            dataset_layer(self.dataset)
+            if dataset_settings is None
+            else Layer("the Dataset", dataset_settings)
+        )
         self._assemble([settings, *layers] if settings else layers)
 
     @classmethod

@@ -3,6 +3,7 @@
 from recbole.data.dataset import Dataset
 from recbole.data.encoding import Encoder
 from recbole.data.evaluation_options import EvalArgs
+from recbole.data.frames import from_pandas
 from recbole.data.interaction import Interaction, cat_interactions
 from recbole.data.loader import Loader
 from recbole.data.options import DataOptions
@@ -24,4 +25,5 @@ __all__ = [
     "cat_interactions",
     "create_dataset",
     "data_preparation",
+    "from_pandas",
 ]

@@ -7,7 +7,7 @@ a sequence may be a list or a text with separators.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,17 +58,28 @@ def table_from_arrow(arrow: Any, fields: Iterable[Field], separator: str) -> Tab
     Raises:
         CellError: a cell cannot be read as the type of its field.
     """
+    there = [field for field in fields if field.name in arrow.column_names]
+    return Table.of(columns_from_arrow(arrow, {f.name: f.type for f in there}, separator))
+
+
+def columns_from_arrow(
+    arrow: Any, types: Mapping[str, FeatureType], separator: str
+) -> dict[str, Column]:
+    """The columns of an Arrow table that `types` names, each as its type.
+
+    Raises:
+        CellError: a cell cannot be read as the type of its column.
+    """
     columns = {}
-    for field in fields:
-        if field.name in arrow.column_names:
-            array = arrow[field.name].combine_chunks()
-            try:
-                columns[field.name] = _column(array, field.type, separator)
-            except _Fault as fault:
-                raise CellError(field.name, fault.row, str(fault)) from None
-            except pa.ArrowInvalid as error:
-                raise CellError(field.name, None, str(error)) from None
-    return Table.of(columns)
+    for name, feature_type in types.items():
+        array = arrow[name].combine_chunks()
+        try:
+            columns[name] = _column(array, feature_type, separator)
+        except _Fault as fault:
+            raise CellError(name, fault.row, str(fault)) from None
+        except pa.ArrowInvalid as error:
+            raise CellError(name, None, str(error)) from None
+    return columns
 
 
 class _Fault(ValueError):  # noqa: N818 - it never leaves this file
@@ -86,8 +97,10 @@ def _column(array: Any, feature_type: FeatureType, separator: str) -> Column:
 
 
 def _tokens(array: Any) -> TokenColumn:
-    if _is_list(array.type):
+    if is_list(array.type):
         raise _Fault(None, f"expected one token in each row, got {array.type}")
+    if pt.is_nested(array.type):
+        raise _Fault(None, f"expected text or numbers, got {array.type}")
     encoded = array if pt.is_dictionary(array.type) else array.dictionary_encode()
     texts = _texts(encoded.dictionary)
     if texts.null_count:  # such as NaN among numbers: no token, rather than an unknown one
@@ -96,11 +109,18 @@ def _tokens(array: Any) -> TokenColumn:
 
 
 def _texts(array: Any) -> Any:
-    """Values as an Arrow string array: whole numbers without a decimal point, NaN as null."""
+    """Values as an Arrow string array: whole numbers without a decimal point, NaN as null.
+
+    Truth values are True and False, as pandas writes them; dates are as in ISO 8601.
+    """
     kind = array.type
     if pt.is_dictionary(kind):
         return _texts(array.dictionary_decode())
-    if _is_text(kind) or pt.is_integer(kind) or pt.is_null(kind):
+    if is_text(kind) or pt.is_integer(kind) or pt.is_null(kind):
+        return pc.cast(array, pa.string())
+    if pt.is_boolean(kind):
+        return pc.if_else(array, "True", "False")
+    if pt.is_date(kind) or pt.is_timestamp(kind):
         return pc.cast(array, pa.string())
     if pt.is_decimal(kind) and kind.scale == 0:
         return pc.cast(array, pa.string())
@@ -118,12 +138,14 @@ def _numbers(array: Any) -> FloatColumn:
     kind = array.type
     if pt.is_dictionary(kind):
         return _numbers(array.dictionary_decode())
-    if _is_text(kind):
+    if is_text(kind):
         strings = pc.cast(array, pa.string())
         try:
             return FloatColumn(parse_numbers(strings))
         except ValueError:
             raise _first_fault(strings) from None
+    if pt.is_date(kind) or pt.is_timestamp(kind):
+        return _seconds(array)
     if not (pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind)
             or pt.is_boolean(kind) or pt.is_null(kind)):  # fmt: skip
         raise _Fault(None, f"expected numbers, got {kind}")
@@ -136,6 +158,13 @@ def _numbers(array: Any) -> FloatColumn:
         row = int(infinite[0])
         raise _Fault(row, f"expected a finite number, got {numbers[row]}")
     return FloatColumn(numbers)
+
+
+def _seconds(array: Any) -> FloatColumn:
+    """Moments as seconds since 1970, in UTC (that of a moment without a time zone is UTC too)."""
+    moments = pc.cast(array, pa.timestamp("us", tz=getattr(array.type, "tz", None)), safe=False)
+    numbers = pc.cast(pc.cast(moments, pa.int64()), pa.float64(), safe=False).fill_null(np.nan)
+    return FloatColumn(numbers.to_numpy(zero_copy_only=False) / 1e6)
 
 
 def _first_fault(strings: Any) -> _Fault:
@@ -152,8 +181,8 @@ def _sequences(array: Any, feature_type: FeatureType, separator: str) -> Sequenc
     of_numbers = feature_type is FeatureType.FLOAT_SEQ
     if pt.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if _is_list(array.type):
-        offsets = offsets_of(numpy_of(pc.list_value_length(array)))
+    if is_list(array.type):
+        offsets = offsets_of(numpy_of(pc.list_value_length(array), missing=0))
         flat = array.flatten()
         try:
             elements = _numbers(flat) if of_numbers else _tokens(flat)
@@ -185,7 +214,8 @@ def _first_sequence_fault(texts: Any, separator: str, error: Exception) -> _Faul
     return _Fault(None, str(error))
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type is one of text."""
     return (
         pt.is_string(kind)
         or pt.is_large_string(kind)
@@ -195,5 +225,6 @@ def _is_text(kind: Any) -> bool:
     )
 
 
-def _is_list(kind: Any) -> bool:
+def is_list(kind: Any) -> bool:
+    """Whether an Arrow type is one of lists."""
     return pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind)

@@ -22,7 +22,19 @@ from recbole.data.interaction import Interaction
 from recbole.data.options import DataOptions
 from recbole.data.schema import FeatureSource, FeatureType, Schema, Target
 from recbole.data.split import split_rows
-from recbole.errors import DataError, did_you_mean
+from recbole.errors import ConfigError, DataError, did_you_mean
+
+#: The options that say what happens to rows once they are prepared, or where files would be.
+_AFTER_PREPARATION = frozenset(
+    {
+        "data_path",
+        "eval_args",
+        "train_batch_size",
+        "eval_batch_size",
+        "train_neg_sample_args",
+        "shuffle",
+    }
+)
 
 
 class Dataset:
@@ -305,6 +317,35 @@ class Dataset:
         changed.schema = replace(self.schema, target=target)
         changed._encoded = replace(self._encoded, interactions=changed.inter_feat)
         return changed
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options that this was made with, by name, and the seed of its split."""
+        return {**self.options.model_dump(), "seed": self._seed}
+
+    def with_options(self, options: DataOptions, seed: int) -> Dataset:
+        """The same rows under other options of splitting and batching.
+
+        Raises:
+            ConfigError: another option differs; rows that are prepared cannot be prepared anew.
+        """
+        for name in type(options).model_fields:
+            mine, theirs = getattr(self.options, name), getattr(options, name)
+            if name not in _AFTER_PREPARATION and mine != theirs:
+                raise ConfigError(
+                    f"Option '{name}': the Dataset was prepared with {mine!r}, got {theirs!r};"
+                    " give it to from_pandas or create_dataset"
+                )
+        graded = self.schema.target.grading is not None
+        if graded and (seed != self._seed or options.eval_args != self.options.eval_args):
+            raise ConfigError(
+                f"Option 'rating_bins': the Dataset's levels were learned on the training part of"
+                f" seed {self._seed} and its eval_args; give seed {seed} and the run's eval_args to"
+                " from_pandas or create_dataset, too"
+            )
+        other = copy.copy(self)
+        other.options, other._seed, other._rows = options, seed, None
+        return other
 
     def rows_of_parts(self) -> tuple[Tensor, ...]:
         """The rows for training, validation and test: int64, drawn once.

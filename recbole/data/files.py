@@ -13,6 +13,8 @@ from recbole.data.columns import SequenceColumn, Table, TokenColumn, concatenate
 from recbole.data.diagnosis import line_number
 from recbole.data.numbers import numbers_of, parse_number
 from recbole.data.options import DataOptions, Suffix
+from recbole.data.parquet import SUFFIX as PARQUET
+from recbole.data.parquet import read_parquet_file
 from recbole.data.schema import FeatureType
 from recbole.data.source_files import sha256
 from recbole.errors import DataError, did_you_mean
@@ -67,16 +69,18 @@ def read_atomic_files(
 ) -> AtomicData:
     """Read `<folder>/<name>.inter` (or its benchmark parts), `.user` and `.item`.
 
+    Each may be a Parquet file instead, `<name>.inter.parquet` and so on.
+
     Args:
         hashes: the SHA-256 of files, by name, where it is known already.
 
     Raises:
-        DataError: a file is missing or malformed, an id column is missing or no token, or two
-            files have a column of the same name that is no id.
+        DataError: a file is missing or malformed, or there twice; an id column is missing or no
+            token; or two files have a column of the same name that is no id.
     """
     parts = options.benchmark_filename
     names = [f"{name}.inter"] if parts is None else [f"{name}.{part}.inter" for part in parts]
-    paths = [folder / file_name for file_name in names]
+    paths = [located(folder / file_name) for file_name in names]
     tables = [_read_required(path, options) for path in paths]
     if len({tuple(_types(table).items()) for table in tables}) > 1:
         raise DataError(
@@ -86,12 +90,37 @@ def read_atomic_files(
     interactions = concatenate(tables) if len(tables) > 1 else tables[0]
     users = _read_optional(folder, name, "user", options, paths)
     items = _read_optional(folder, name, "item", options, paths)
+    return checked_data(
+        interactions,
+        users,
+        items,
+        options,
+        part_sizes=None if parts is None else tuple(len(table) for table in tables),
+        fingerprint={path.name: (hashes or {}).get(path.name) or sha256(path) for path in paths},
+    )
+
+
+def checked_data(
+    interactions: Table,
+    users: Table | None,
+    items: Table | None,
+    options: DataOptions,
+    *,
+    fingerprint: Mapping[str, str],
+    part_sizes: tuple[int, ...] | None = None,
+) -> AtomicData:
+    """The tables of a data set, with numbers for targets, checked against each other.
+
+    Raises:
+        DataError: an id column is missing or no token, two tables have a column of the same name
+            that is no id, or a target is no number.
+    """
     data = AtomicData(
         interactions=_with_numeric_targets(interactions, options),
         users=users,
         items=items,
-        part_sizes=None if parts is None else tuple(len(table) for table in tables),
-        fingerprint={path.name: (hashes or {}).get(path.name) or sha256(path) for path in paths},
+        part_sizes=part_sizes,
+        fingerprint=fingerprint,
     )
     _check_ids(data, options)
     _check_shared_columns(data, options)
@@ -99,15 +128,40 @@ def read_atomic_files(
 
 
 def location(table: Table, row: int, options: DataOptions) -> str:
-    """Where a row of a table comes from: "<file>, line N"."""
+    """Where a row of a table comes from: "<file>, line N", or "<file>, row N" without lines."""
     if not table.paths:
         return f"row {row}"
     path = table.paths[int(table.files[row])]
+    if path.endswith(PARQUET) or not Path(path).is_file():  # or a data frame
+        return f"{path}, row {int(table.rows[row]) + 1}"
     return f"{path}, line {line_number(Path(path), options.encoding, int(table.rows[row]))}"
 
 
+def located(path: Path) -> Path:
+    """An atomic file's path, or that of the Parquet file that stands in its place.
+
+    Raises:
+        DataError: both are there.
+    """
+    parquet = path.with_name(path.name + PARQUET)
+    if not parquet.is_file():
+        return path
+    if path.is_file():
+        raise DataError(
+            f"{path} and {parquet.name} are both there; expected one of them, so remove the other"
+        )
+    return parquet
+
+
+def read_table_file(path: Path, options: DataOptions, source: Suffix) -> Table | None:
+    """Read an atomic or Parquet file; see `read_atomic_file` and `read_parquet_file`."""
+    if path.suffix == PARQUET:
+        return read_parquet_file(path, options, source)
+    return read_atomic_file(path, options, source)
+
+
 def _read_required(path: Path, options: DataOptions) -> Table:
-    table = read_atomic_file(path, options, "inter")
+    table = read_table_file(path, options, "inter")
     if table is None:
         raise DataError(
             f"{path}: load_col or unload_col leaves out every column; expected at least"
@@ -119,13 +173,13 @@ def _read_required(path: Path, options: DataOptions) -> Table:
 def _read_optional(
     folder: Path, name: str, suffix: Suffix, options: DataOptions, paths: list[Path]
 ) -> Table | None:
-    path = folder / f"{name}.{suffix}"
+    path = located(folder / f"{name}.{suffix}")
     asked_for = (options.load_col or {}).get(suffix)
     if not path.is_file() and not isinstance(asked_for, list):
         return None
     if options.load_col is not None and suffix not in options.load_col:
         return None
-    table = read_atomic_file(path, options, suffix)
+    table = read_table_file(path, options, suffix)
     if table is not None:
         paths.append(path)
     return table

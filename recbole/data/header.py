@@ -90,6 +90,8 @@ def _atomic_files(folder: Path) -> str:
     if not folder.is_dir():
         return f"The folder {folder} does not exist either."
     found = sorted(
-        file.name for file in folder.iterdir() if file.suffix in (".inter", ".user", ".item")
+        file.name
+        for file in folder.iterdir()
+        if Path(file.name.removesuffix(".parquet")).suffix in (".inter", ".user", ".item")
     )
     return f"The atomic files in {folder}: {', '.join(found) or 'none'}."

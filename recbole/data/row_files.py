@@ -74,7 +74,7 @@ def open_rows(rows: Any, options: DataOptions, chunk_rows: int = CHUNK_ROWS) -> 
     if isinstance(rows, str | Path):
         source = _open_file(Path(rows), options, chunk_rows)
     else:
-        table = _as_table(rows)
+        table = as_table(rows, "rows", "a path, a data frame")
         source = RowSource(
             "rows", table.schema, len(table), lambda: _pieces([(table, len(table))], chunk_rows)
         )
@@ -200,21 +200,33 @@ def _text_fault(path: Path, encoding: str, faults: list[Any], error: Exception) 
     return DataError(f"{path}: the file could not be read: {_first_line(error)}")
 
 
-def _as_table(rows: Any) -> Any:
+def as_table(rows: Any, what: str, first: str = "a data frame") -> Any:
+    """A data frame, a `pyarrow.Table` or a dictionary of columns as a `pyarrow.Table`.
+
+    Args:
+        what: what messages call the rows.
+        first: what else could have been given, in front of the others.
+
+    Raises:
+        DataError: it is none of these, or a column holds values of several types.
+    """
     if isinstance(rows, pa.Table):
         return rows
     is_columns = isinstance(rows, Mapping | pa.RecordBatch) or hasattr(rows, "__arrow_c_stream__")
     if not is_columns:
         raise DataError(
-            "expected a path, a data frame, a pyarrow Table or a dictionary of columns, got"
+            f"expected {first}, a pyarrow Table or a dictionary of columns, got"
             f" {type(rows).__name__}"
         )
     try:
         if type(rows).__module__.partition(".")[0] == "pandas":
             return pa.Table.from_pandas(rows, preserve_index=False)
         return pa.table(rows)
-    except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"rows: expected one type in each column: {_first_line(error)}") from None
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        reason = "; ".join(str(part) for part in error.args) or type(error).__name__
+        raise DataError(
+            f"{what}: expected one type in each column: {reason.splitlines()[0]}"
+        ) from None
 
 
 def _pieces(tables: Iterable[tuple[Any, int]], chunk_rows: int) -> Iterator[Chunk]:

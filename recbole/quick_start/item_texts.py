@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from recbole.config import Config
-from recbole.data.atomic import read_atomic_file
 from recbole.data.columns import Column, FloatColumn, SequenceColumn, Table, TokenColumn
+from recbole.data.files import located, read_table_file
 from recbole.errors import DataError, did_you_mean
 
 #: The columns that are taken for title and genres where none is named, the first one found.
@@ -44,9 +44,9 @@ class ItemTexts:
             DataError: the file is malformed, or has no column of item ids.
         """
         options = config.data
-        path = Path(options.data_path) / config.dataset / f"{config.dataset}.item"
+        path = located(Path(options.data_path) / config.dataset / f"{config.dataset}.item")
         everything = options.model_copy(update={"load_col": None, "unload_col": None})
-        table = read_atomic_file(path, everything, "item") if path.is_file() else None
+        table = read_table_file(path, everything, "item") if path.is_file() else None
         if table is not None and not isinstance(
             table.columns.get(options.ITEM_ID_FIELD), TokenColumn
         ):

@@ -55,8 +55,8 @@ def predict(
 
     Returns:
         The columns of the rows, then `click_probability` and, with a rating head,
-        `probability_<level>` for each level and `expected_rating` (float32): a pandas DataFrame
-        where the rows are one, else a `pyarrow.Table`. None where there is an output.
+        `probability_<level>` for each level and `expected_rating` (float32): a pandas DataFrame,
+        or a `pyarrow.Table` where the rows are one. None where there is an output.
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
@@ -75,7 +75,8 @@ def predict(
     source = open_rows(rows, scorer.options, chunk_rows)
     scored = _scored(scorer, source, show_progress)
     if path is None:
-        return pa.concat_tables(scored)
+        table = pa.concat_tables(scored)
+        return table if isinstance(rows, pa.Table) else table.to_pandas()
     separator = scorer.options.seq_separator
     with write_table(path, _schema(scorer, source), separator) as file, closing(scored):
         for table in scored:

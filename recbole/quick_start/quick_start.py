@@ -12,7 +12,7 @@ from recbole.config.environment import select_device
 from recbole.data import Dataset, Loader, create_dataset, data_preparation
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.quick_start.same_data import refuse_changed_data
+from recbole.quick_start.same_data import data_of
 from recbole.trainer import Trainer, checkpoint
 from recbole.trainer.record import describe_device
 from recbole.utils import get_trainer, init_logger, init_seed
@@ -24,7 +24,7 @@ Result = dict[str, Any]
 
 def run(
     model: str | type | None = None,
-    dataset: str | None = None,
+    dataset: str | Dataset | None = None,
     config_file_list: Sequence[str | Path] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     saved: bool = True,
@@ -53,7 +53,7 @@ def run(
 
 def run_recbole(
     model: str | type | None = None,
-    dataset: str | None = None,
+    dataset: str | Dataset | None = None,
     config_file_list: Sequence[str | Path] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     saved: bool = True,
@@ -66,7 +66,9 @@ def run_recbole(
 
     Args:
         model: a model's name, or a class of your own.
-        dataset: the data set's name, that of its folder below `data_path`.
+        dataset: the data set's name, that of its folder below `data_path`; or a `Dataset` at hand,
+            such as `recbole.data.from_pandas` makes. Its rows are prepared already: options of
+            splitting and batching may differ from those it was made with, others may not.
         config_file_list: YAML files of options.
         config_dict: options.
         saved: keep the best weights on disk and test with them; else test with the last.
@@ -79,18 +81,35 @@ def run_recbole(
     Raises:
         RecBoleError: an option, the data or the training is at fault; the message says how.
     """
-    config = Config(model, dataset, config_file_list, config_dict, command_line)
+    at_hand = dataset if isinstance(dataset, Dataset) else None
+    config = Config(
+        model,
+        dataset.dataset_name if isinstance(dataset, Dataset) else dataset,
+        config_file_list,
+        config_dict,
+        command_line,
+        dataset_settings=None if at_hand is None else at_hand.settings,
+    )
+    if at_hand is not None:
+        at_hand = at_hand.with_options(config.data, config.environment.seed)
     _begin(config)
-    data, trainer = _prepare(config)
+    data, trainer = _prepare(config, at_hand or create_dataset(config))
     return _train_and_test(config, data, trainer, saved)
 
 
-def resume(model_file: str | Path, model_class: type | None = None, **overrides: Any) -> Result:
+def resume(
+    model_file: str | Path,
+    model_class: type | None = None,
+    *,
+    dataset: Dataset | None = None,
+    **overrides: Any,
+) -> Result:
     """Go on with an interrupted run; it ends as it would have without the interruption.
 
     Args:
         model_file: the checkpoint of the run.
         model_class: the class of a model of your own.
+        dataset: the Dataset it was trained on, where that came from data frames.
         overrides: options that do not change what is computed, such as `show_progress=False`.
 
     Raises:
@@ -101,16 +120,23 @@ def resume(model_file: str | Path, model_class: type | None = None, **overrides:
     saved = checkpoint.load(model_file, model_class, **overrides)
     config = saved.config
     _begin(config)
-    data, trainer = _prepare(config)
-    refuse_changed_data(saved, data.dataset)
+    data, trainer = _prepare(config, data_of(saved, dataset))
     trainer.resume_checkpoint(model_file)
     return _train_and_test(config, data, trainer, saved=True)
 
 
 def load_data_and_model(
-    model_file: str | Path, model_class: type | None = None
+    model_file: str | Path,
+    model_class: type | None = None,
+    *,
+    dataset: Dataset | None = None,
 ) -> tuple[Config, ContextRecommender, Dataset, Loader, Loader, Loader]:
     """A saved model, ready to predict, and the data of its run.
+
+    Args:
+        model_file: the checkpoint.
+        model_class: the class of a model of your own.
+        dataset: the Dataset it was trained on, where that came from data frames.
 
     Returns:
         config, model (best weights, evaluation mode), dataset, train, valid and test data.
@@ -121,10 +147,9 @@ def load_data_and_model(
     saved = checkpoint.load(model_file, model_class)
     config = saved.config
     init_seed(config.environment.seed, config.environment.reproducibility)
-    dataset = create_dataset(config)
-    train_data, valid_data, test_data = data_preparation(config, dataset)
-    refuse_changed_data(saved, dataset)
-    return config, saved.build_model(), dataset, train_data, valid_data, test_data
+    data = data_of(saved, dataset)
+    train_data, valid_data, test_data = data_preparation(config, data)
+    return config, saved.build_model(), data, train_data, valid_data, test_data
 
 
 def objective_function(
@@ -135,7 +160,7 @@ def objective_function(
     """One trial of a search: RecBole's dictionary with the model's name."""
     config = Config(config_file_list=config_file_list, config_dict=config_dict)
     _begin(config)
-    data, trainer = _prepare(config)
+    data, trainer = _prepare(config, create_dataset(config))
     return {"model": config.model, **_train_and_test(config, data, trainer, saved)}
 
 
@@ -157,8 +182,7 @@ def _begin(config: Config) -> None:
     logger.info("Log file: %s", log_file)
 
 
-def _prepare(config: Config) -> tuple[_Data, Trainer]:
-    dataset = create_dataset(config)
+def _prepare(config: Config, dataset: Dataset) -> tuple[_Data, Trainer]:
     logger.info("%s", dataset)
     train_data, valid_data, test_data = data_preparation(config, dataset)
 

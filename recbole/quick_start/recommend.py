@@ -15,13 +15,14 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from recbole.data import create_dataset
+from recbole.data import Dataset
+from recbole.data.frames import IN_MEMORY
 from recbole.data.sampling import SeenItems
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator.full_ranking import FullRanker, TopK, refuse_interaction_fields
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.item_texts import ItemTexts
-from recbole.quick_start.same_data import refuse_changed_data
+from recbole.quick_start.same_data import data_of
 from recbole.quick_start.scoring import CLICK
 from recbole.quick_start.table_files import refuse_output, write_table
 from recbole.trainer import checkpoint as checkpoints
@@ -44,13 +45,14 @@ def recommend(
     include_seen: bool = False,
     output: str | Path | None = None,
     data_path: str | Path | None = None,
+    dataset: Dataset | None = None,
     device: str | None = None,
     show_progress: bool = False,
     model_class: type | None = None,
 ) -> Any:
     """The items with the highest click probability that each user has not seen.
 
-    >>> recommend("saved/DCNV2.pth", ["196", "186"], topk=5, titles="movie_title").to_pandas()
+    >>> recommend("saved/DCNV2.pth", ["196", "186"], topk=5, titles="movie_title")
 
     Seen is every item that the user has in the data set, in any part of the split. It is read from
     the data set's folder, whose files must be those of the training.
@@ -63,12 +65,13 @@ def recommend(
         include_seen: rank all items, seen or not; the data set's folder is not needed then.
         output: a .csv, .parquet or .json file to write as well.
         data_path: the folder that holds the data set's folder; None means that of the training.
+        dataset: the Dataset of the training, where that came from data frames.
         device: cpu, cuda or cuda:<number>; None takes CUDA where there is a device.
         show_progress: draw a bar where the standard error stream is a terminal.
         model_class: the class of a model of your own.
 
     Returns:
-        A `pyarrow.Table`: user, `rank` (from 1), item, `click_probability` and the title column,
+        A pandas DataFrame: user, `rank` (from 1), item, `click_probability` and the title column,
         the users in the order given, each one's best item first.
 
     Raises:
@@ -88,13 +91,13 @@ def recommend(
     refuse_interaction_fields(saved.schema)
     ids = _user_ids(saved, users)
     texts = _titles(saved, titles)
-    seen = None if include_seen else _seen_items(saved)
+    seen = None if include_seen else _seen_items(saved, dataset)
     table = _table(saved, ids, _rank(saved, ids, topk, seen, show_progress), titles, texts)
     if path is not None:
         with write_table(path, table.schema) as file:
             file.write(table)
         logger.info("Recommendations: %s", path)
-    return table
+    return table.to_pandas()
 
 
 def _user_ids(saved: Checkpoint, users: Iterable[Any] | None) -> Tensor:
@@ -126,23 +129,21 @@ def _titles(saved: Checkpoint, column: str | None) -> dict[str, str]:
     return texts.sentences(texts.choose(column, (), option="titles"))
 
 
-def _seen_items(saved: Checkpoint) -> SeenItems:
+def _seen_items(saved: Checkpoint, dataset: Dataset | None) -> SeenItems:
     """What each user has in the data set the checkpoint was trained on."""
     config, schema = saved.config, saved.schema
     folder = Path(config.data.data_path) / config.dataset
     # A data set that is not there would be downloaded, which nobody asked for here.
-    if not any(folder.glob(f"{config.dataset}*.inter")):
+    is_in_memory = dataset is not None or IN_MEMORY["inter"] in saved.fingerprint
+    if not is_in_memory and not any(folder.glob(f"{config.dataset}*.inter*")):
         raise DataError(
             f"What users have seen is read from {folder}/, and {config.dataset}.inter is not there."
             " Say where it is with --data_path=<folder that holds the data set's folder>, or rank"
             " all items, seen or not, with --include_seen=True"
         )
-    dataset = create_dataset(config)
-    refuse_changed_data(saved, dataset)
-    rows = dataset.inter_feat
-    return SeenItems(
-        rows[schema.user_field], rows[schema.item_field], dataset.user_num, dataset.item_num
-    )
+    data = data_of(saved, dataset)
+    rows = data.inter_feat
+    return SeenItems(rows[schema.user_field], rows[schema.item_field], data.user_num, data.item_num)
 
 
 def _rank(

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from recbole.config import Config
-from recbole.data import Dataset
+from recbole.data import Dataset, create_dataset
+from recbole.data.frames import IN_MEMORY
 from recbole.errors import CheckpointError
 from recbole.trainer.checkpoint import Checkpoint
 
@@ -24,6 +25,26 @@ _ROW_OPTIONS = (
     "item_inter_num_interval",
     "benchmark_filename",
 )
+
+
+def data_of(saved: Checkpoint, dataset: Dataset | None = None) -> Dataset:
+    """The data set that a checkpoint was trained on: read from its files, or the one at hand.
+
+    Raises:
+        CheckpointError: it is another one now, or it came from data frames and is not at hand.
+    """
+    if dataset is not None:
+        data = saved.config.data
+        found = dataset.with_options(data, saved.config.environment.seed)
+    elif IN_MEMORY["inter"] in saved.fingerprint:
+        raise CheckpointError(
+            f"Checkpoint {saved.path} was trained on data frames, not on files; give the Dataset"
+            " that from_pandas makes of them, dataset=from_pandas(...)"
+        )
+    else:
+        found = create_dataset(saved.config)
+    refuse_changed_data(saved, found)
+    return found
 
 
 def refuse_changed_data(saved: Checkpoint, dataset: Dataset) -> None:
