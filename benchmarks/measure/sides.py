@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from measure.contention import TOLERANCE, Watch, spare_cores, wait_until_quiet
+from measure.contention import Watch, is_disturbed, seconds_of, wait_until_quiet
 
 ROOT = Path(__file__).resolve().parents[2]
-OUR_DRIVER = ROOT / "benchmarks" / "measure" / "our_driver.py"
 PEERS = ROOT / "benchmarks" / "peers"
+
+Answer = dict[str, Any]
 
 
 class DriverError(RuntimeError):
@@ -25,24 +27,38 @@ class DriverError(RuntimeError):
 
 @dataclass(frozen=True)
 class Driver:
-    """How the process of a side is started.
+    """How the process of a side is started, and what it is asked for.
 
     Attributes:
         name: what the tables call the side.
         python: the interpreter that has the library.
         script: the driver, which speaks the protocol of `peers/serve.py`.
         environment: variables besides those of this process.
+        options: options of the run besides those that all sides share.
+        is_peer: whether it is another project.
+        reads_export: whether it reads encoded rows that this project has written.
     """
 
     name: str
     python: str
     script: Path
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    is_peer: bool = False
+    reads_export: bool = False
 
 
-def ours(name: str = "this project") -> Driver:
+def ours(name: str = "this project", **options: Any) -> Driver:
     """This checkout, under the interpreter that runs now."""
-    return Driver(name, sys.executable, OUR_DRIVER, {"PYTHONPATH": str(ROOT)})
+    script = ROOT / "benchmarks" / "measure" / "our_driver.py"
+    return Driver(name, sys.executable, script, {"PYTHONPATH": str(ROOT)}, options)
+
+
+def with_threads(environment: Mapping[str, str], threads: int | None) -> dict[str, str]:
+    """The environment of a process that is to run so many threads; None: as many as it likes."""
+    limits = {} if threads is None else {"OMP_NUM_THREADS": f"{threads}",
+                                         "MKL_NUM_THREADS": f"{threads}"}  # fmt: skip
+    return {**os.environ, **environment, **limits}
 
 
 class Side:
@@ -51,19 +67,16 @@ class Side:
     It works in a temporary folder, where what a library leaves behind goes away with it.
     """
 
-    def __init__(self, driver: Driver, threads: int | None) -> None:
+    def __init__(self, driver: Driver, threads: int | None = None) -> None:
+        self.driver = driver
         self.name = driver.name
-        self.spare_cores = spare_cores(threads)
         self._folder = tempfile.TemporaryDirectory(prefix="benchmark-")
         self._log = Path(self._folder.name) / "stderr.txt"
-        environment = {**os.environ, **driver.environment}
-        if threads is not None:
-            environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [driver.python, driver.script],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                text=True, cwd=self._folder.name, env=environment,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                cwd=self._folder.name, env=with_threads(driver.environment, threads),
             )  # fmt: skip
 
     def __enter__(self) -> Side:
@@ -71,51 +84,64 @@ class Side:
 
     def __exit__(self, *exception: object) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
         self._folder.cleanup()
 
-    def ask(self, do: str, **request: Any) -> dict[str, Any]:
+    def open(self, request: Mapping[str, Any]) -> Answer:
+        """Have the side read the data and build a model; its own options win."""
+        options = {**request["options"], **self.driver.options}
+        return self.ask("open", **{**request, "options": options})
+
+    def ask(self, do: str, **request: Any) -> Answer:
         """The answer to one request, with "others": cores that others kept busy meanwhile.
 
         Raises:
             DriverError: the process ended.
         """
         assert self._process.stdin is not None and self._process.stdout is not None
-        watch = Watch([self._process.pid])
-        try:
+        watch = Watch(lambda: seconds_of(self._process.pid))
+        with contextlib.suppress(BrokenPipeError):  # the missing answer tells
             self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the missing answer says so
         line = self._process.stdout.readline()
         if not line:
             end = "\n".join(self._log.read_text().splitlines()[-15:])
             raise DriverError(f"{self.name}: the driver ended at '{do}':\n{end}")
-        answer: dict[str, Any] = json.loads(line)
+        answer: Answer = json.loads(line)
         return {**answer, "others": watch.others()}
 
 
 def alternate(
-    sides: Sequence[Side], do: str, repeats: int, patience: float, **request: Any
-) -> dict[str, list[dict[str, Any]]]:
-    """Ask all sides the same in turns, forwards and backwards; answers by the side's name.
+    turns: Mapping[str, Callable[[], Answer]], repeats: int, patience: float, threads: int | None
+) -> dict[str, list[Answer]]:
+    """Take turns, forwards and backwards; the answers of each by its name.
 
-    A round that others disturbed is thrown away and asked again, at most as often as `repeats`
-    says in all; then it is kept, and its "others" tells.
+    A round that others disturbed is thrown away and repeated, at most as often as `repeats` says
+    in all; after that it is kept, and the "others" of its answers tells.
     """
-    answers: dict[str, list[dict[str, Any]]] = {side.name: [] for side in sides}
+    answers: dict[str, list[Answer]] = {name: [] for name in turns}
     spare = repeats
     for number in range(repeats):
         while True:
-            wait_until_quiet(patience, sides[0].spare_cores)
-            turns = sides if number % 2 == 0 else sides[::-1]
-            found = {side.name: side.ask(do, **request) for side in turns}
-            most = max(answer["others"] for answer in found.values())
-            disturbed = most > sides[0].spare_cores + TOLERANCE
-            if not disturbed or not spare:
+            wait_until_quiet(patience, threads)
+            names = list(turns) if number % 2 == 0 else list(turns)[::-1]
+            found = {name: turns[name]() for name in names}
+            if not any(is_disturbed(answer["others"], threads) for answer in found.values()):
+                break
+            if not spare:
                 break
             spare -= 1
         for name, answer in found.items():
             answers[name].append(answer)
     return answers
+
+
+def ask_in_turns(
+    sides: Sequence[Side], do: str, repeats: int, patience: float, threads: int | None,
+    **request: Any,
+) -> dict[str, list[Answer]]:  # fmt: skip
+    """`alternate` with the same request to every side."""
+    turns = {side.name: lambda side=side: side.ask(do, **request) for side in sides}
+    return alternate(turns, repeats, patience, threads)
