@@ -7,7 +7,8 @@ First the ceilings: matrix products (4096×256 by 256×256) in single precision 
 backward, counted by torch's flop counter (matrix products only), and the bytes that its operators
 read and write, the optimiser's included, as if nothing stayed in a cache. Both divided by the
 seconds of a step, beside the ceilings. The floor is the time that the operations alone would take
-at the faster of the two ceilings. Further `--key=value` are options of the runs.
+at the fastest of these ceilings. "others" is the cores that other
+programs kept busy meanwhile. Further `--key=value` are options of the runs.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measure.contention import Watch, wait_until_quiet
 from measure.settings import HEADS, common_arguments, parse, request
 from measure.spread import markdown
 from measure.traffic import Traffic
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, installed or not
 from measure.our_driver import OurDriver  # noqa: E402
 
 ROWS, WIDTH, COPIED = 4096, 256, 256 * 2**20
@@ -81,9 +82,14 @@ def measure(model: str, head: str, arguments: argparse.Namespace, options: Any) 
     driver.open(**wanted)
     driver.train(steps=3)
     gflop, gigabytes = count(driver)
+    wait_until_quiet(arguments.patience, arguments.threads)
+    watch = Watch(time.process_time)
     answers = [driver.train(steps=arguments.steps) for _ in range(arguments.repeats)]
     seconds = min(answer["seconds"] for answer in answers) / arguments.steps
-    return {"model": model, "head": head, "seconds": seconds, "gflop": gflop, "gb": gigabytes}
+    return {
+        "model": model, "head": head, "seconds": seconds, "gflop": gflop, "gb": gigabytes,
+        "others": watch.others(),
+    }  # fmt: skip
 
 
 def row(cell: dict[str, Any], limits: dict[str, float]) -> list[str]:
@@ -95,6 +101,7 @@ def row(cell: dict[str, Any], limits: dict[str, float]) -> list[str]:
         cell["model"], cell["head"], f"{1000 * cell['seconds']:.1f}", f"{cell['gflop']:.2f}",
         f"{flops:.0f}", f"{flops / product:.0%}", f"{1000 * cell['gb']:,.0f}", f"{traffic:.1f}",
         f"{traffic / limits['copy, GB/s']:.0%}", f"{1000 * cell['gflop'] / fastest:.1f}",
+        f"{cell['others']:.2f}",
     ]  # fmt: skip
 
 
@@ -109,11 +116,14 @@ def main() -> None:
     arguments, options = parse(parser)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    wait_until_quiet(arguments.patience, arguments.threads)
+    watch = Watch(time.process_time)
     limits = ceilings()
+    limits["others"] = watch.others()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")
-    print(markdown(["ceiling", "measured"], [[n, f"{v:,.0f}"] for n, v in limits.items()]), "\n")
+    print(markdown(["ceiling", "measured"], [[n, f"{v:,.1f}"] for n, v in limits.items()]), "\n")
     header = ["model", "head", "ms/step", "GFLOP/step", "GFLOP/s", "of fp32 ceiling", "MB/step",
-              "GB/s", "of copy", "floor, ms"]  # fmt: skip
+              "GB/s", "of copy", "floor, ms", "others"]  # fmt: skip
     cells = [measure(m, head, arguments, options) for m in arguments.models for head in HEADS]
     print(markdown(header, (row(cell, limits) for cell in cells)))
     if arguments.json:
