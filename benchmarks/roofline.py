@@ -30,7 +30,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, installed or not
-from measure.our_driver import OurDriver  # noqa: E402
+from measure.our_driver import OurDriver
 
 ROWS, WIDTH, COPIED = 4096, 256, 256 * 2**20
 
