@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,7 +29,7 @@ from typing import Any
 from measure import tables, whole
 from measure.environments import KNOWN, python_of
 from measure.settings import HEADS, common_arguments, parse, request, tell
-from measure.sides import ROOT, Answer, Driver, Side, alternate, ask_in_turns, ours
+from measure.sides import ROOT, Answer, Driver, DriverError, Side, alternate, ask_in_turns, ours
 
 PARTS = ("speed", "ranking", "heads", "whole", "start")
 Found = dict[str, dict[str, list[Answer]]]  # model -> side -> answers
@@ -179,4 +180,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except DriverError as error:
+        sys.exit(str(error))

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from typing import Any
 
 from measure.contention import wait_until_quiet
 from measure.settings import HEADS, common_arguments, parse, request, tell
-from measure.sides import Side, alternate, ours
+from measure.sides import DriverError, Side, alternate, ours
 from measure.spread import Spread, markdown
 from measure.tables import others, rates
 
@@ -103,4 +104,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except DriverError as error:
+        sys.exit(str(error))
