@@ -1,7 +1,7 @@
 # make demo    train DCNV2 with a 5-way rating head on MovieLens-100K
 # make test    lint, types, import contracts and all tests
 # make lint    the first three of these
-# make bench   measure speed
+# make bench   measure speed and memory of every model; bench.json has all figures
 # All set up what they need in .venv, once.
 
 PYTHON ?= python3
@@ -24,7 +24,7 @@ lint: .venv/.installed-dev
 	$(BIN)/lint-imports
 
 bench: .venv/.installed-dev
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/training.py --json=bench.json
 
 # torch goes first: the constraint keeps everything after it from pulling in another build.
 .venv/.installed: requirements.txt constraints.txt
