@@ -48,13 +48,26 @@ class _WeighedProducts(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, fields: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(maps, fields, weight)
+    def forward(maps: Tensor, fields: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         out = maps.new_empty(len(weight), maps.shape[1])
         for part in _parts(maps):
             products = _products(maps[:, part], fields[:, part]).flatten(0, 1)  # [F·H, n]
             out[:, part] = torch.addmm(bias.unsqueeze(1), weight, products)  # [S, n]
         return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG004
+        ctx.save_for_backward(*inputs[:3])
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
+        """Several layers at once (`torch.func.vmap`): one after the other, as each fills a CPU."""
+        axes = zip(inputs, in_dims, strict=True)
+        each = (
+            [tensor] * info.batch_size if axis is None else tensor.unbind(axis)
+            for tensor, axis in axes
+        )
+        return torch.stack([_WeighedProducts.apply(*one) for one in zip(*each, strict=True)]), 0
 
     @staticmethod
     @once_differentiable

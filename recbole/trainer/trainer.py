@@ -157,13 +157,17 @@ class Trainer:
                     self._check_finite(train_data)
                 advance(len(batch), len(batch), f"loss {self.losses.latest:.4f}")
                 self._heed(interruption)
+        return self._close_epoch(train_data, time.perf_counter() - start)
+
+    def _close_epoch(self, train_data: Loader, seconds: float) -> EpochRecord:
+        """Turn the losses of `self.epoch` into its record, and go on to the next one."""
         means = self.losses.means()
         self._check_finite(train_data)
         epoch = EpochRecord(
             epoch=self.epoch,
             train_loss=means.pop("loss"),
             loss_parts=means,
-            train_seconds=round(time.perf_counter() - start, 3),
+            train_seconds=round(seconds, 3),
         )
         self.record.epochs.append(epoch)
         self.losses = EpochLosses(self.device)
@@ -184,16 +188,26 @@ class Trainer:
         return parts
 
     def _validate(
-        self, epoch: EpochRecord, valid_data: Loader | None, callback_fn: Callback | None
+        self,
+        epoch: EpochRecord,
+        valid_data: Loader | None,
+        callback_fn: Callback | None,
+        evaluate: Callable[[Loader], dict[str, float]] | None = None,
     ) -> bool:
-        """Validate where it is due; return whether this epoch's weights are the ones to keep."""
+        """Validate where it is due; return whether this epoch's weights are the ones to keep.
+
+        `evaluate` gives the metrics of a part under the weights of now; None: `self.evaluate`.
+        """
         if valid_data is None or self.options.eval_step == 0:
             self.record.best_epoch = self.stopping.best_epoch = epoch.epoch
             return True
         if self.epoch % self.options.eval_step:
             return False
         start = time.perf_counter()
-        epoch.valid_result = self.evaluate(valid_data, load_best_model=False)
+        if evaluate is None:
+            epoch.valid_result = self.evaluate(valid_data, load_best_model=False)
+        else:
+            epoch.valid_result = evaluate(valid_data)
         epoch.valid_seconds = round(time.perf_counter() - start, 3)
         score = epoch.valid_result[self.config.evaluation.valid_key]
         improved = self.stopping.update(score, epoch.epoch)
