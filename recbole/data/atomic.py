@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,8 @@ from recbole.data.options import DataOptions, Suffix
 from recbole.data.schema import FeatureType
 from recbole.errors import DataError, did_you_mean
 
+T = TypeVar("T")
+
 
 def read_atomic_file(path: Path, options: DataOptions, source: Suffix) -> Table | None:
     """Read the columns of one file that the options ask for.
@@ -48,7 +50,7 @@ def read_atomic_file(path: Path, options: DataOptions, source: Suffix) -> Table 
             message names the file, the line, what was expected and what came.
     """
     header = read_header(path, options)
-    loaded = _columns_to_load(path, header, options, source)
+    loaded = columns_to_load(path, header.types, options, source)
     if not loaded:
         return None
     try:
@@ -67,24 +69,28 @@ def read_atomic_file(path: Path, options: DataOptions, source: Suffix) -> Table 
     return table
 
 
-def _columns_to_load(
-    path: Path, header: Header, options: DataOptions, source: Suffix
-) -> dict[str, FeatureType]:
-    """The columns asked for by load_col and unload_col, by name, in the order of the file."""
+def columns_to_load(
+    path: Path | str, columns: Mapping[str, T], options: DataOptions, source: Suffix
+) -> dict[str, T]:
+    """The columns asked for by load_col and unload_col, by name, in the order of the file.
+
+    Raises:
+        DataError: an option names a column that is not there.
+    """
     named = ("*" if options.load_col is None else options.load_col.get(source, [])) or []
     if options.load_col is not None and source in options.load_col:
         named = "*" if options.load_col[source] is None else named
     dropped = (options.unload_col or {}).get(source, [])
     for option, names in (("load_col", named), ("unload_col", dropped)):
         for name in names if isinstance(names, list) else []:
-            if name not in header.types:
+            if name not in columns:
                 raise DataError(
                     f"{path}: {option} names the column '{name}', which the file does not have;"
-                    f" it has {', '.join(header.types)}.{did_you_mean(name, header.types)}"
+                    f" it has {', '.join(columns)}.{did_you_mean(name, columns)}"
                 )
     return {
-        name: feature_type
-        for name, feature_type in header.types.items()
+        name: column
+        for name, column in columns.items()
         if (named == "*" or name in named) and name not in dropped
     }
 

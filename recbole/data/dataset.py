@@ -6,7 +6,7 @@ N interactions, U users and I items with their padding row 0.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,10 @@ from recbole.data.interaction import Interaction
 from recbole.data.options import DataOptions
 from recbole.data.schema import FeatureSource, FeatureType, Schema
 from recbole.data.split import split_rows
+from recbole.data.stream_files import StreamPart
 from recbole.errors import DataError, did_you_mean
+
+_ROWS_AT_ONCE = 1 << 20
 
 
 class Dataset:
@@ -194,7 +197,7 @@ class Dataset:
     @property
     def statistics(self) -> dict[str, Any]:
         """Plain figures for the record of a run; ids are counted without padding."""
-        sizes = [len(rows) for rows in self._rows_of_parts()]
+        sizes = self._encoded.part_sizes or [len(rows) for rows in self._rows_of_parts()]
         return {
             "users": self.user_num - 1,
             "items": self.item_num - 1,
@@ -211,7 +214,10 @@ class Dataset:
         }
 
     def _average(self, field: str) -> float:
-        distinct = len(torch.unique(self.inter_feat[field]))
+        seen = torch.zeros(self.num(field), dtype=torch.bool)
+        for ids in self.inter_feat[field].split(_ROWS_AT_ONCE):
+            seen[ids.long()] = True
+        distinct = int(seen.sum())
         return self.inter_num / distinct if distinct else 0.0
 
     def __len__(self) -> int:
@@ -272,7 +278,7 @@ class Dataset:
         Raises:
             DataError: rows are to be ordered or split by time, and no time column is loaded.
         """
-        parts = [self.copy(self.inter_feat.take(rows)) for rows in self._rows_of_parts()]
+        parts = [self.copy(interactions) for interactions in self._interactions_of_parts()]
         for part, name in zip(parts, PARTS, strict=True):
             part.part = name
         return parts
@@ -298,10 +304,27 @@ class Dataset:
         part.inter_feat = new_inter_feat
         return part
 
+    @property
+    def stream(self) -> Mapping[str, StreamPart] | None:
+        """Where the rows of each part lie on disk; None where they are in memory."""
+        return self._encoded.stream
+
+    def _interactions_of_parts(self) -> list[Interaction]:
+        sizes = self._encoded.part_sizes
+        if sizes is None:
+            return [self.inter_feat.take(rows) for rows in self._rows_of_parts()]
+        # One part lies behind the other already: no copy, which a part on disk must not need.
+        pieces = {name: c.split(list(sizes)) for name, c in self.inter_feat.interaction.items()}
+        return [
+            Interaction({name: piece[number] for name, piece in pieces.items()})
+            for number in range(len(sizes))
+        ]
+
     def _rows_of_parts(self) -> tuple[Tensor, ...]:
         if self._rows is None:
             if self._encoded.part_sizes is not None:
-                self._rows = torch.arange(self.inter_num).split(list(self._encoded.part_sizes))
+                sizes = list(self._encoded.part_sizes)
+                self._rows = torch.arange(sum(sizes)).split(sizes)  # a part has fewer rows
             else:
                 self._rows = tuple(torch.from_numpy(rows) for rows in self._split())
         return self._rows

@@ -47,7 +47,7 @@ class Loader:
     @cached_property
     def _interactions(self) -> Gatherer:
         """The columns of the interactions that a batch holds, moved when first asked for."""
-        names = _batch_columns(self.dataset)
+        names = self._batch_columns()
         rows = self.dataset.inter_feat.interaction
         kept = Interaction({name: rows[name] for name in rows if name in names})
         return Gatherer(kept.to(self.device), names)
@@ -55,9 +55,16 @@ class Loader:
     @cached_property
     def _sides(self) -> tuple[Gatherer, Gatherer]:
         """The columns of users and of items that a batch holds beside those of interactions."""
-        names = _batch_columns(self.dataset) - self._own_columns()
+        names = self._batch_columns() - self._own_columns()
         users, items = self.dataset.features_on(self.device)
         return Gatherer(users, names), Gatherer(items, names)
+
+    def _batch_columns(self) -> set[str]:
+        """The names of what a batch holds: inputs, ids, label and rating."""
+        schema = self.dataset.schema
+        names = {field.name for field in schema.fields}
+        names |= {schema.user_field, schema.item_field, schema.target.label_field}
+        return names | ({schema.target.rating_field} if schema.target.rating_field else set())
 
     def _own_columns(self) -> set[str]:
         """The names of the columns that come from interactions."""
@@ -146,11 +153,3 @@ class Gatherer:
         for name, column in self._sequences.items():
             batch[name] = widen(column.index_select(0, rows))  # [N, L] -> [B, L]
         return batch
-
-
-def _batch_columns(dataset: Dataset) -> set[str]:
-    """The names of what a batch holds: inputs, ids, label and rating."""
-    schema = dataset.schema
-    names = {field.name for field in schema.fields}
-    names |= {schema.user_field, schema.item_field, schema.target.label_field}
-    return names | ({schema.target.rating_field} if schema.target.rating_field else set())

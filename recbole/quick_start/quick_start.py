@@ -169,10 +169,14 @@ def _begin(config: Config) -> None:
 
 
 def _runs(configs: Sequence[Config], saved: bool) -> list[Result]:
-    """One run for each Config, which differ in their seed; files are read once."""
+    """One run for each Config, which differ in their seed; files are read once.
+
+    (A data set that streams lies on disk in the order of its parts, so each seed has its own.)
+    """
     _begin(configs[0])
-    dataset = create_dataset(configs[0])
-    if together := _together(configs, dataset):
+    streams = configs[0].data.stream
+    dataset = None if streams else create_dataset(configs[0])
+    if dataset is not None and (together := _together(configs, dataset)):
         prepared, ensemble = together
         ensemble.fit(saved)
         return [
@@ -183,7 +187,7 @@ def _runs(configs: Sequence[Config], saved: bool) -> list[Result]:
     for number, config in enumerate(configs):
         seed = config.environment.seed
         _begin(config)
-        data, trainer = _prepare(config, dataset.with_seed(seed))
+        data, trainer = _prepare(config, None if dataset is None else dataset.with_seed(seed))
         logger.info("seed %d, run %d of %d", seed, number + 1, len(configs))
         try:
             results.append(_train_and_test(config, data, trainer, saved))
