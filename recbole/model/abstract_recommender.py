@@ -71,6 +71,8 @@ class ContextRecommender(AbstractRecommender):
     Attributes:
         Options: the class of the model's options.
         uses_first_order: whether to build `first_order_linear`, [B, K].
+        penalises_first_order: whether `penalty` is about its weights, too: their gradients are then
+            not those of the rows of a batch only, and never sparse.
 
     Raises:
         ConfigError: the data set has no input feature, or its ratings do not fit the rating head,
@@ -82,6 +84,7 @@ class ContextRecommender(AbstractRecommender):
 
     Options: ClassVar[OptionsClass] = UndeclaredOptions
     uses_first_order: ClassVar[bool] = True
+    penalises_first_order: ClassVar[bool] = False
 
     options: ModelOptions
     head: Head
@@ -102,11 +105,12 @@ class ContextRecommender(AbstractRecommender):
         self._schema = schema
         self._item_feat: Interaction | None = getattr(dataset, "item_feat", None)
 
-        self.field_embedding = FieldEmbedding(
-            schema.fields, self.embedding_size, sparse=config["learner"] == "sparse_adam"
-        )
+        sparse = config["learner"] == "sparse_adam"
+        self.field_embedding = FieldEmbedding(schema.fields, self.embedding_size, sparse=sparse)
         if self.uses_first_order:
-            self.first_order_linear = FirstOrderLinear(schema.fields, self.head.num_logits)
+            self.first_order_linear = FirstOrderLinear(
+                schema.fields, self.head.num_logits, sparse=sparse and not self.penalises_first_order
+            )
 
     # What a model implements
 

@@ -252,7 +252,7 @@ class Ensemble:
         trainer._describe(epoch, lambda line: logger.info("seed %d: %s", run.seed, line))
         scalars.write(epoch)
         if saved:
-            trainer._save(run.train, improved)
+            trainer._save(run.train, improved, trainer._saves_state)
 
     def _save_interrupted(
         self, live: Sequence[Run], interrupted: TrainingInterrupted, saved: bool

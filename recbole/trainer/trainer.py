@@ -116,7 +116,7 @@ class Trainer:
                     self._describe(epoch, log)
                     scalars.write(epoch)
                     if saved:
-                        self._save(train_data, improved)
+                        self._save(train_data, improved, self._saves_state)
                     self._heed(interruption)
             except TrainingInterrupted as interrupted:
                 if saved:
@@ -258,14 +258,29 @@ class Trainer:
         self.files = RunFiles(Path(resume_file))
         self.record = RunRecord.from_dict(payload["record"])
         self.finished = payload["resume"] is None
+        if self.finished and self.record.status in ("running", "diverged"):
+            raise CheckpointError(
+                f"Checkpoint {resume_file} holds the weights of epoch {payload['best_epoch']}, but"
+                f" not the state to go on from: it was written under save_step="
+                f"{self.options.save_step}, and training was cut before the next one"
+            )
         if not self.finished:
             state.restore(self, payload["resume"])
 
-    def _save(self, train_data: Loader, improved: bool) -> None:
+    @property
+    def _saves_state(self) -> bool:
+        """Whether the state of training is due to be written after the epoch that has just ended.
+
+        It is about three times as large as the weights, which tables of millions of rows feel.
+        """
+        step = self.options.save_step
+        return step > 0 and self.epoch % step == 0
+
+    def _save(self, train_data: Loader, improved: bool, with_state: bool = True) -> None:
         """Write the record of the run and, where the weights to keep are new, the checkpoint."""
         self.record.write(self.files.record)
         if improved:
-            self._write_checkpoint(train_data, state.capture(self))
+            self._write_checkpoint(train_data, state.capture(self) if with_state else None)
 
     def _finish(self, train_data: Loader) -> None:
         """Drop the training state from the checkpoint: there is nothing left to resume."""
