@@ -109,7 +109,9 @@ class ContextRecommender(AbstractRecommender):
         self.field_embedding = FieldEmbedding(schema.fields, self.embedding_size, sparse=sparse)
         if self.uses_first_order:
             self.first_order_linear = FirstOrderLinear(
-                schema.fields, self.head.num_logits, sparse=sparse and not self.penalises_first_order
+                schema.fields,
+                self.head.num_logits,
+                sparse=sparse and not self.penalises_first_order,
             )
 
     # What a model implements

@@ -127,6 +127,6 @@ def test_weights_without_state_are_no_place_to_go_on_from(toy, monkeypatch):
     monkeypatch.setattr(trainer, "_finish", lambda train_data: None)  # as if cut off before it
     trainer.fit(train, valid)
     other, *_ = prepared(options)
-    with pytest.raises(CheckpointError, match="not the state to go on from.*save_step=0"):
+    with pytest.raises(CheckpointError, match=r"not the state to go on from.*save_step=0"):
         other.resume_checkpoint(trainer.saved_model_file)
     assert other.evaluate(valid, model_file=trainer.saved_model_file)  # which weights suffice for
