@@ -37,6 +37,8 @@ examples:
       options of training and of the model
   run_recbole.py -m DCNV2 -d ml-1m --config_files "configs/paper/ml-1m-DCNV2.yaml my.yaml"
       options from files, the later one winning
+  run_recbole.py -m DCNV2 -d ml-1m --seeds=2020,2021,2022,2023,2024
+      one run under each seed, and the mean ± standard deviation of their tests
   run_recbole.py -m DCNV2 -d ml-1m --show_config
       what the options are, where each comes from and what it means
   run_recbole.py --resume=saved/DCNV2-Nov-21-2026_10-00-00-000000.pth
@@ -138,8 +140,27 @@ def _main(arguments: Sequence[str]) -> None:
 
 
 def _print_result(result: dict[str, Any]) -> None:
+    if "runs" in result:
+        _print_runs(result)
+        return
     for name, value in result["test_result"].items():
         print(f"test {name}: {value}")
+
+
+def _print_runs(result: dict[str, Any]) -> None:
+    """A table: a row for each seed, then mean and standard deviation (n - 1)."""
+    names = list(result["test_result"])
+    rows = [["test", *names]]
+    for seed, run in zip(result["seeds"], result["runs"], strict=True):
+        rows.append([str(seed), *(str(run["test_result"][name]) for name in names)])
+    for title, key in (("mean", "test_result"), ("std", "test_std")):
+        rows.append([title, *(f"{result[key][name]:.4f}" for name in names)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    print()
+    for name in names:
+        print(f"test {name}: {result['test_result'][name]:.4f} ± {result['test_std'][name]:.4f}")
 
 
 if __name__ == "__main__":

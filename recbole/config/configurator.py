@@ -120,7 +120,19 @@ class Config:
         config._assemble([Layer(source, values), Layer("override", overrides)])
         return config
 
+    def for_seed(self, seed: int) -> Config:
+        """The Config of one of several runs: `seed` in the place of `seeds`, the rest as here."""
+        config = type(self).__new__(type(self))
+        config.model_class, config.model, config.dataset = (
+            self.model_class,
+            self.model,
+            self.dataset,
+        )
+        config._assemble([*self._layers, Layer("seeds", {"seed": seed, "seeds": None})])
+        return config
+
     def _assemble(self, layers: Sequence[Layer]) -> None:
+        self._layers = tuple(layers)
         groups = {name: _load(path) for name, path in _GROUPS.items()}
         groups["model_options"] = self.model_class.Options
         known = {option: group for group, cls in groups.items() for option in cls.model_fields}

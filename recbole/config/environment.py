@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -13,10 +13,19 @@ if TYPE_CHECKING:
     import torch
 
 
-class EnvironmentOptions(Options):
-    """Where and how a run happens; nothing here changes what is computed but `seed` and device."""
+Seed = Annotated[int, Field(ge=0)]
 
-    seed: int = Field(2020, ge=0, description="random seed of split, initialisation and training")
+
+class EnvironmentOptions(Options):
+    """Where and how a run happens; nothing here changes what is computed but seeds and device."""
+
+    seed: Seed = Field(2020, description="random seed of split, initialisation and training")
+    seeds: list[Seed] | None = Field(
+        None, description="one run under each of these seeds instead, such as 2020,2021,2022"
+    )
+    seeds_together: Literal["auto"] | bool = Field(
+        "auto", description="train the runs of `seeds` at the same time; auto: on CUDA"
+    )
     reproducibility: bool = Field(True, description="deterministic algorithms where torch has them")
     use_gpu: bool = Field(True, description="train on CUDA where there is a device")
     gpu_id: int | str = Field("0", description="number of the CUDA device to use")
@@ -24,6 +33,24 @@ class EnvironmentOptions(Options):
     show_progress: bool = Field(True, description="progress bars, where the output is a terminal")
     checkpoint_dir: str = Field("saved", description="folder of checkpoints and results")
     log_tensorboard: bool = Field(True, description="write TensorBoard scalars to log_tensorboard/")
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _list_of_seeds(cls, seeds: Any) -> Any:
+        """YAML takes 2020,2021 for text, and 2020 for a number."""
+        if isinstance(seeds, str):
+            parts = [part.strip() for part in seeds.split(",")]
+            if not all(part.isdecimal() for part in parts):
+                raise ValueError("expected whole numbers, such as 2020,2021,2022")
+            return [int(part) for part in parts]
+        return [seeds] if isinstance(seeds, int) else seeds
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, seeds: list[int] | None) -> list[int] | None:
+        if seeds is not None and (not seeds or len(set(seeds)) < len(seeds)):
+            raise ValueError("expected at least one seed, none of them twice")
+        return seeds
 
     @field_validator("state")
     @classmethod

@@ -151,8 +151,7 @@ def _numbers(array: Any) -> FloatColumn:
         raise _Fault(None, f"expected numbers, got {kind}")
     if pt.is_boolean(kind):
         array = pc.cast(array, pa.int8())
-    values = pc.cast(array, pa.float64(), safe=False).fill_null(np.nan)
-    numbers = values.to_numpy(zero_copy_only=False)
+    numbers = numpy_of(pc.cast(array, pa.float64(), safe=False), missing=np.nan)
     infinite = np.flatnonzero(np.isinf(numbers))
     if len(infinite):
         row = int(infinite[0])
@@ -163,8 +162,8 @@ def _numbers(array: Any) -> FloatColumn:
 def _seconds(array: Any) -> FloatColumn:
     """Moments as seconds since 1970, in UTC (that of a moment without a time zone is UTC too)."""
     moments = pc.cast(array, pa.timestamp("us", tz=getattr(array.type, "tz", None)), safe=False)
-    numbers = pc.cast(pc.cast(moments, pa.int64()), pa.float64(), safe=False).fill_null(np.nan)
-    return FloatColumn(numbers.to_numpy(zero_copy_only=False) / 1e6)
+    numbers = pc.cast(pc.cast(moments, pa.int64()), pa.float64(), safe=False)
+    return FloatColumn(numpy_of(numbers, missing=np.nan) / 1e6)
 
 
 def _first_fault(strings: Any) -> _Fault:

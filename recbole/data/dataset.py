@@ -22,6 +22,7 @@ from recbole.data.interaction import Interaction
 from recbole.data.options import DataOptions
 from recbole.data.schema import FeatureSource, FeatureType, Schema, Target
 from recbole.data.split import split_rows
+from recbole.data.stream_files import StreamPart
 from recbole.errors import ConfigError, DataError, did_you_mean
 
 #: The options that say what happens to rows once they are prepared, or where files would be.
@@ -35,6 +36,8 @@ _AFTER_PREPARATION = frozenset(
         "shuffle",
     }
 )
+
+_ROWS_AT_ONCE = 1 << 20
 
 
 class Dataset:
@@ -212,7 +215,7 @@ class Dataset:
     @property
     def statistics(self) -> dict[str, Any]:
         """Plain figures for the record of a run; ids are counted without padding."""
-        sizes = [len(rows) for rows in self.rows_of_parts()]
+        sizes = self._encoded.part_sizes or [len(rows) for rows in self.rows_of_parts()]
         grading = self.schema.target.grading
         return {
             "users": self.user_num - 1,
@@ -231,7 +234,10 @@ class Dataset:
         }
 
     def _average(self, field: str) -> float:
-        distinct = len(torch.unique(self.inter_feat[field]))
+        seen = torch.zeros(self.num(field), dtype=torch.bool)
+        for ids in self.inter_feat[field].split(_ROWS_AT_ONCE):
+            seen[ids.long()] = True
+        distinct = int(seen.sum())
         return self.inter_num / distinct if distinct else 0.0
 
     def __len__(self) -> int:
@@ -295,10 +301,20 @@ class Dataset:
         Raises:
             DataError: rows are to be ordered or split by time, and no time column is loaded.
         """
-        parts = [self.copy(self.inter_feat.take(rows)) for rows in self.rows_of_parts()]
+        parts = [self.copy(interactions) for interactions in self._interactions_of_parts()]
         for part, name in zip(parts, PARTS, strict=True):
             part.part = name
         return parts
+
+    def with_seed(self, seed: int) -> Dataset:
+        """The same data set, to be split under another seed; nothing is read again."""
+        other = copy.copy(self)
+        other._seed, other._rows = seed, None
+        return other
+
+    def rows_of(self, part: str) -> Tensor:
+        """Which interactions of the whole data set a part holds: int64 [N], in its order."""
+        return self.rows_of_parts()[PARTS.index(part)]
 
     def interactions_of(self, *parts: str) -> Interaction:
         """The interactions of some parts, in the order of the parts named; also asked of a part."""
@@ -310,6 +326,22 @@ class Dataset:
         part = copy.copy(self)
         part.inter_feat = new_inter_feat
         return part
+
+    @property
+    def stream(self) -> Mapping[str, StreamPart] | None:
+        """Where the rows of each part lie on disk; None where they are in memory."""
+        return self._encoded.stream
+
+    def _interactions_of_parts(self) -> list[Interaction]:
+        sizes = self._encoded.part_sizes
+        if sizes is None:
+            return [self.inter_feat.take(rows) for rows in self.rows_of_parts()]
+        # One part lies behind the other already: no copy, which a part on disk must not need.
+        pieces = {name: c.split(list(sizes)) for name, c in self.inter_feat.interaction.items()}
+        return [
+            Interaction({name: piece[number] for name, piece in pieces.items()})
+            for number in range(len(sizes))
+        ]
 
     def with_target(self, target: Target, columns: Mapping[str, Tensor]) -> Dataset:
         """The same data set with another target, whose columns join the interactions' own."""
@@ -355,7 +387,8 @@ class Dataset:
         """
         if self._rows is None:
             if self._encoded.part_sizes is not None:
-                self._rows = torch.arange(self.inter_num).split(list(self._encoded.part_sizes))
+                sizes = list(self._encoded.part_sizes)
+                self._rows = torch.arange(sum(sizes)).split(sizes)  # a part has fewer rows
             else:
                 self._rows = tuple(torch.from_numpy(rows) for rows in self._split())
         return self._rows

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from recbole.data.interaction import Interaction
+from recbole.data.stream_files import StreamPart
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Encoded:
             (`rating_bins`); None where it stands among the interactions as it is.
         part_sizes: rows of each benchmark file, or None.
         fingerprint: the SHA-256 of each file read, by file name.
+        stream: where the rows of each part lie on disk, if they are not in memory; `interactions`
+            then holds ids, label, rating and time only, one part after the other.
     """
 
     interactions: Interaction
@@ -35,6 +38,7 @@ class Encoded:
     ratings: NDArray[np.float64] | None
     part_sizes: tuple[int, ...] | None
     fingerprint: Mapping[str, str]
+    stream: Mapping[str, StreamPart] | None = None
     _on_device: dict[str, tuple[Interaction, Interaction]] = field(default_factory=dict)
 
     def features_on(self, device: torch.device) -> tuple[Interaction, Interaction]:

@@ -57,6 +57,13 @@ class Encoder:
             fields.append(_field(name, columns[0].type, source, codec))
         return cls(fields, codecs)
 
+    @classmethod
+    def joined(cls, encoders: Iterable[Encoder]) -> Encoder:
+        """The fields of several encoders, which have none in common, in one."""
+        parts = list(encoders)
+        fields = [field for part in parts for field in part.fields]
+        return cls(fields, {name: c for part in parts for name, c in part._codecs.items()})
+
     def transform(
         self, table: Table, names: Iterable[str] | None = None
     ) -> dict[str, torch.Tensor]:

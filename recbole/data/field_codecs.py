@@ -85,13 +85,19 @@ class TokenCodec:
         return np.append(position + 1, np.int32(0))[column.codes]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for a checkpoint."""
-        return {"kind": "token", "tokens": self.tokens.to_pylist(), "length": self.length}
+        """Plain data for a checkpoint; the tokens as one text in UTF-8 and where each begins.
+
+        (As Python strings, fifty million tokens would take ten times their memory to write.)
+        """
+        offsets, text = _packed(self.tokens)
+        return {"kind": "token", "text": text, "offsets": offsets, "length": self.length}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> TokenCodec:
-        """The inverse of `to_dict`."""
-        return cls(strings(plain["tokens"]), plain["length"])
+        """The inverse of `to_dict`; also reads the list of strings of earlier checkpoints."""
+        if "tokens" in plain:
+            return cls(strings(plain["tokens"]), plain["length"])
+        return cls(_unpacked(plain["offsets"], plain["text"]), plain["length"])
 
 
 @dataclass(frozen=True)
@@ -194,6 +200,25 @@ Codec: TypeAlias = TokenCodec | NumberCodec
 def codec_from_dict(plain: Mapping[str, Any]) -> Codec:
     """The codec that `to_dict` made plain."""
     return (TokenCodec if plain["kind"] == "token" else NumberCodec).from_dict(plain)
+
+
+def _packed(tokens: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Arrow strings, none of them missing, as offsets int64 [N + 1] and bytes uint8."""
+    lengths = numpy_of(pc.binary_length(tokens))
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    text = np.zeros(offsets[-1], np.uint8)
+    if len(text):
+        # Offsets of the array itself, as a slice of another one starts within its buffer.
+        _, own, data = tokens.buffers()
+        first = np.frombuffer(own, np.int32)[tokens.offset]
+        text = np.frombuffer(data, np.uint8)[first : first + len(text)].copy()
+    return torch.from_numpy(offsets), torch.from_numpy(text)
+
+
+def _unpacked(offsets: torch.Tensor, text: torch.Tensor) -> Any:
+    """The inverse of `_packed`."""
+    starts = pa.py_buffer(offsets.int().numpy())
+    return pa.StringArray.from_buffers(len(offsets) - 1, starts, pa.py_buffer(text.numpy()))
 
 
 def elements_of(column: Column) -> TokenColumn:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from recbole.data.atomic import read_atomic_file
+from recbole.data.atomic import columns_to_load, read_atomic_file
 from recbole.data.columns import SequenceColumn, Table, TokenColumn, concatenate
 from recbole.data.diagnosis import line_number
+from recbole.data.header import read_header
 from recbole.data.numbers import numbers_of, parse_number
 from recbole.data.options import DataOptions, Suffix
 from recbole.data.parquet import SUFFIX as PARQUET
-from recbole.data.parquet import read_parquet_file
+from recbole.data.parquet import parquet_types, read_parquet_file
 from recbole.data.schema import FeatureType
 from recbole.data.source_files import sha256
 from recbole.errors import DataError, did_you_mean
@@ -158,6 +159,13 @@ def read_table_file(path: Path, options: DataOptions, source: Suffix) -> Table |
     if path.suffix == PARQUET:
         return read_parquet_file(path, options, source)
     return read_atomic_file(path, options, source)
+
+
+def types_of_file(path: Path, options: DataOptions, source: Suffix) -> dict[str, FeatureType]:
+    """The types of the columns of an atomic or Parquet file that the options ask for."""
+    if path.suffix == PARQUET:
+        return parquet_types(path, options, source)
+    return columns_to_load(path, read_header(path, options).types, options, source)
 
 
 def _read_required(path: Path, options: DataOptions) -> Table:

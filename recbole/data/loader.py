@@ -6,6 +6,7 @@ B rows of a batch, N rows of the part, C columns of one table and type.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -24,7 +25,6 @@ class Loader:
 
     Attributes:
         dataset: the part of the data set whose rows these are.
-        columns: the columns of the interactions, on the device, in the order of the part.
         batch_size: rows of a batch.
         epoch: the number of the next pass; the order of the rows depends on it and the seed only.
     """
@@ -43,14 +43,37 @@ class Loader:
         self.device = torch.device(device)
         self.epoch = 0
         self._seed = seed
-        names = _batch_columns(dataset)
-        rows = Interaction({n: c for n, c in dataset.inter_feat.interaction.items() if n in names})
-        self._interactions = Gatherer(rows.to(self.device), names)
-        self.columns = self._interactions.columns
-        users, items = dataset.features_on(self.device)
-        own = set(rows)
-        self._users = Gatherer(users, names - own)
-        self._items = Gatherer(items, names - own)
+
+    @cached_property
+    def _interactions(self) -> Gatherer:
+        """The columns of the interactions that a batch holds, moved when first asked for."""
+        names = self._batch_columns()
+        rows = self.dataset.inter_feat.interaction
+        kept = Interaction({name: rows[name] for name in rows if name in names})
+        return Gatherer(kept.to(self.device), names)
+
+    @cached_property
+    def _sides(self) -> tuple[Gatherer, Gatherer]:
+        """The columns of users and of items that a batch holds beside those of interactions."""
+        names = self._batch_columns() - self._own_columns()
+        users, items = self.dataset.features_on(self.device)
+        return Gatherer(users, names), Gatherer(items, names)
+
+    def _batch_columns(self) -> set[str]:
+        """The names of what a batch holds: inputs, ids, label and rating."""
+        schema = self.dataset.schema
+        names = {field.name for field in schema.fields}
+        names |= {schema.user_field, schema.item_field, schema.target.label_field}
+        return names | ({schema.target.rating_field} if schema.target.rating_field else set())
+
+    def _own_columns(self) -> set[str]:
+        """The names of the columns that come from interactions."""
+        return set(self.dataset.inter_feat)
+
+    @property
+    def columns(self) -> Interaction:
+        """The columns of the interactions, on the device, in the order of the part."""
+        return self._interactions.columns
 
     @property
     def _dataset(self) -> Dataset:
@@ -60,7 +83,7 @@ class Loader:
     @property
     def num_rows(self) -> int:
         """The number of rows N."""
-        return len(self.columns)
+        return len(self.dataset.inter_feat)
 
     def __len__(self) -> int:
         return -(-self.num_rows // self.batch_size)
@@ -92,8 +115,13 @@ class Loader:
         batch = self._interactions.gather(rows)
         if items is not None:
             batch[self.dataset.iid_field] = items
-        batch.update(self._users.gather(batch[self.dataset.uid_field]))
-        batch.update(self._items.gather(batch[self.dataset.iid_field]))
+        return self._joined(batch)
+
+    def _joined(self, batch: dict[str, Tensor]) -> Interaction:
+        """Columns of interactions with those of their users and items, by id."""
+        users, items = self._sides
+        batch.update(users.gather(batch[self.dataset.uid_field]))
+        batch.update(items.gather(batch[self.dataset.iid_field]))
         return Interaction(batch)
 
 
@@ -130,11 +158,3 @@ class Gatherer:
         for name, column in self._sequences.items():
             batch[name] = widen(column.index_select(0, rows))  # [N, L] -> [B, L]
         return batch
-
-
-def _batch_columns(dataset: Dataset) -> set[str]:
-    """The names of what a batch holds: inputs, ids, label and rating."""
-    schema = dataset.schema
-    names = {field.name for field in schema.fields}
-    names |= {schema.user_field, schema.item_field, schema.target.label_field}
-    return names | ({schema.target.rating_field} if schema.target.rating_field else set())

@@ -139,6 +139,13 @@ class DataOptions(Options):
     )  # fmt: skip
     shuffle: bool = Field(True, description="a new random order of the training rows every epoch")
 
+    stream: bool = Field(
+        False, description="read rows from disk while training, for data larger than memory"
+    )
+    stream_rows: int = Field(
+        1 << 20, ge=1, description="rows that are in memory, and shuffled, together under stream"
+    )
+
     @property
     def normalises_all(self) -> bool:
         """Whether every float field is scaled: RecBole's default, unless fields are named."""
@@ -219,6 +226,12 @@ class DataOptions(Options):
             raise ValueError(
                 "Options 'normalize_field' and 'normalize_all' are both set; expected one of them"
             )
+        for other in ("benchmark_filename", "train_neg_sample_args", "rating_bins"):
+            if self.stream and getattr(self, other) is not None:
+                raise ValueError(
+                    f"Options 'stream' and '{other}' are at odds: streaming splits labelled rows,"
+                    " as they are, by eval_args; leave out one of them"
+                )
         if self.field_separator == self.seq_separator:
             raise ValueError(
                 "Options 'field_separator' and 'seq_separator' are the same;"

@@ -43,12 +43,31 @@ def read_parquet_file(path: Path, options: DataOptions, source: Suffix) -> Table
         texts = [name for name, field in loaded.items() if is_text(field.type)]
         arrow = pq.read_table(path, columns=list(loaded), read_dictionary=texts) if loaded else None
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: expected a Parquet file: {reason}") from None
+        raise _not_parquet(path, error) from None
     if arrow is None:
         return None
     types = {name: feature_type(field, str(path), options) for name, field in loaded.items()}
     return typed_table(arrow, types, options, str(path))
+
+
+def parquet_types(path: Path, options: DataOptions, source: Suffix) -> dict[str, FeatureType]:
+    """The types of the columns that the options ask for, in the order of the file.
+
+    Raises:
+        DataError: as `read_parquet_file`.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            fields = fields_by_name(file.schema_arrow, str(path))
+    except (pa.ArrowException, OSError) as error:
+        raise _not_parquet(path, error) from None
+    loaded = columns_to_load(path, fields, options, source)
+    return {name: feature_type(field, str(path), options) for name, field in loaded.items()}
+
+
+def _not_parquet(path: Path, error: Exception) -> DataError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return DataError(f"{path}: expected a Parquet file: {reason}")
 
 
 def typed_table(

@@ -31,6 +31,7 @@ from recbole.data.options import DataOptions
 from recbole.data.prepared import Prepared
 from recbole.data.schema import Schema
 from recbole.data.source_files import Sources
+from recbole.data.stream_loader import StreamLoader
 from recbole.data.target import TargetColumns, make_target
 from recbole.errors import DataError
 
@@ -53,6 +54,11 @@ def create_dataset(config: Any) -> Dataset:
     folder = Path(options.data_path) / name
     if not folder.is_dir():
         import_module("recbole.data.download").ensure_dataset(name, folder)
+    if options.stream:
+        dataset: Dataset = import_module("recbole.data.stream_preparation").open_stream(
+            folder, name, options, config["seed"]
+        )
+        return dataset
 
     def read_and_encode(sources: Sources | None) -> Prepared:
         hashes = None if sources is None else sources.sha256
@@ -96,6 +102,13 @@ def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loa
     device, seed = torch.device(config["device"]), config["seed"]
     for part, rows in dataset.statistics["parts"].items():
         _log.debug("%s: %s rows", part, f"{rows:,}")
+    if dataset.stream is not None:
+        window, evaluated = options.stream_rows, options.eval_batch_size
+        return (
+            StreamLoader(train, window, options.train_batch_size, options.shuffle, device, seed),
+            StreamLoader(valid, window, evaluated, False, device, seed),
+            StreamLoader(test, window, evaluated, False, device, seed),
+        )
     if sampling is None:
         train_data = Loader(train, options.train_batch_size, options.shuffle, device, seed)
     else:

@@ -3,7 +3,7 @@
 from recbole.evaluator.evaluator import Evaluator
 from recbole.evaluator.metrics import METRICS, Metric, default_metrics
 from recbole.evaluator.options import EvaluationOptions
-from recbole.evaluator.predictions import Predictions, collect
+from recbole.evaluator.predictions import Predictions, beside_truth, collect
 from recbole.evaluator.types import EvaluatorType
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "EvaluatorType",
     "Metric",
     "Predictions",
+    "beside_truth",
     "collect",
     "default_metrics",
 ]

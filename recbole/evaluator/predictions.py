@@ -14,6 +14,7 @@ from torch import Tensor
 
 from recbole.data.schema import Schema
 from recbole.errors import DataError
+from recbole.model.head import Scores
 from recbole.model.types import Batch, HasSchema
 
 
@@ -88,7 +89,8 @@ def collect(model: Any, loader: Batches) -> Predictions:
     was_training = model.training
     model.eval()
     try:
-        parts = [_predict(model, batch, loader.dataset.schema) for batch in loader]
+        schema = loader.dataset.schema
+        parts = [beside_truth(model, model.scores(batch), batch, schema) for batch in loader]
     finally:
         model.train(was_training)
     if not parts:
@@ -96,9 +98,8 @@ def collect(model: Any, loader: Batches) -> Predictions:
     return Predictions.concatenate(parts)
 
 
-def _predict(model: Any, batch: Batch, schema: Schema) -> Predictions:
-    """The Predictions of one batch."""
-    scores = model.scores(batch)
+def beside_truth(model: Any, scores: Scores, batch: Batch, schema: Schema) -> Predictions:
+    """What `model` says about one batch, its `scores`, beside what is true."""
     click, label, user = scores.click, batch[schema.target.label_field], batch[schema.user_field]
     if scores.classes is None:
         return Predictions(click, label, user)

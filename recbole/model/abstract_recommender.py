@@ -74,6 +74,8 @@ class ContextRecommender(AbstractRecommender):
         uses_first_order: whether to build `first_order_linear`, [B, K].
         precision: the type of the matrix products in `loss_parts`, `predict` and `scores`; a
             `predict` of one's own runs as it is written.
+        penalises_first_order: whether `penalty` is about its weights, too: their gradients are then
+            not those of the rows of a batch only, and never sparse.
 
     Raises:
         ConfigError: the data set has no input feature, or its ratings do not fit the rating head,
@@ -85,6 +87,7 @@ class ContextRecommender(AbstractRecommender):
 
     Options: ClassVar[OptionsClass] = UndeclaredOptions
     uses_first_order: ClassVar[bool] = True
+    penalises_first_order: ClassVar[bool] = False
 
     options: ModelOptions
     head: Head
@@ -108,11 +111,14 @@ class ContextRecommender(AbstractRecommender):
         self._schema = schema
         self._item_feat: Interaction | None = getattr(dataset, "item_feat", None)
 
-        self.field_embedding = FieldEmbedding(
-            schema.fields, self.embedding_size, sparse=config["learner"] == "sparse_adam"
-        )
+        sparse = config["learner"] == "sparse_adam"
+        self.field_embedding = FieldEmbedding(schema.fields, self.embedding_size, sparse=sparse)
         if self.uses_first_order:
-            self.first_order_linear = FirstOrderLinear(schema.fields, self.head.num_logits)
+            self.first_order_linear = FirstOrderLinear(
+                schema.fields,
+                self.head.num_logits,
+                sparse=sparse and not self.penalises_first_order,
+            )
 
     # What a model implements
 

@@ -214,8 +214,8 @@ class FirstOrderLinear(FieldRows):
     Token sequences are summed here, where the embedding averages them, as in RecBole.
     """
 
-    def __init__(self, fields: Iterable[Field], output_dim: int = 1) -> None:
-        super().__init__(fields, output_dim)
+    def __init__(self, fields: Iterable[Field], output_dim: int = 1, sparse: bool = False) -> None:
+        super().__init__(fields, output_dim, sparse=sparse)
         self.bias = nn.Parameter(torch.zeros(output_dim))
 
     def forward(self, batch: Batch) -> Tensor:

@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from recbole.model.layers import Dropout
 from recbole.model.mapping import one_by_one
+from recbole.model.precision import full_precision
 
 
 def field_major(fields: Tensor) -> Tensor:
@@ -46,9 +47,9 @@ def apply_linear(layer: nn.Linear, fields: Tensor) -> Tensor:
 def multiply_rows(left: Tensor, right: Tensor) -> Tensor:
     """Multiply two matrices in every row: [..., I, M, B] and [..., M, J, B] -> [..., I, J, B].
 
-    The leading dimensions must be the same. In float32 also under autocast.
+    The leading dimensions must be the same. In full precision also under autocast.
     """
-    return _RowProducts.apply(left.float(), right.float())
+    return _RowProducts.apply(full_precision(left), full_precision(right))
 
 
 class _RowProducts(torch.autograd.Function):

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from recbole.config.options import Options
 from recbole.data.schema import Target
 from recbole.errors import ConfigError
+from recbole.model.precision import full_precision
 from recbole.model.types import Batch
 
 
@@ -116,7 +117,7 @@ class BinaryHead(Head):
     num_logits = 1
 
     def click_logit(self, logits: Tensor) -> Tensor:
-        return _full_precision(logits).squeeze(-1)  # [B, 1] -> [B]
+        return full_precision(logits).squeeze(-1)  # [B, 1] -> [B]
 
     def class_probabilities(self, logits: Tensor) -> None:  # noqa: ARG002
         return None
@@ -195,14 +196,9 @@ def build_head(options: SupervisionOptions, target: Target) -> Head:
     return RatingHead(options, target)
 
 
-def _full_precision(logits: Tensor) -> Tensor:
-    """At least float32: half precision (autocast) is too coarse for losses and probabilities."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-
 def _by_class(logits: Tensor) -> Tensor:
     """Full precision, and the rows innermost, which makes long vectors: [B, K] -> [K, B]."""
-    return _full_precision(logits).T.contiguous()
+    return full_precision(logits).T.contiguous()
 
 
 def _class_levels(options: SupervisionOptions, target: Target) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 def one_by_one(
@@ -19,7 +20,9 @@ def one_by_one(
     that method, and returns what it has to: the outputs, and that each is stacked along dim 0.
     """
     each = [
-        [value] * info.batch_size if axis is None else value.unbind(axis)
+        value.unbind(axis)
+        if isinstance(value, Tensor) and axis is not None
+        else [value] * info.batch_size
         for value, axis in zip(inputs, in_dims, strict=True)
     ]
     outputs = [function.apply(*one) for one in zip(*each, strict=True)]

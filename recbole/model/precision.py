@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal
 
 import torch
+from torch import Tensor
 from torch.nn.functional import linear
 
 Asked = Literal["auto", "fp32", "bf16", "fp16"]
@@ -22,6 +23,11 @@ Asked = Literal["auto", "fp32", "bf16", "fp16"]
 #: eats the gain, and a choice near the limit would change from run to run.
 _WORTHWHILE = 1.5
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def full_precision(tensor: Tensor) -> Tensor:
+    """At least float32: half precision (autocast) is too coarse for losses and probabilities."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 @dataclass(frozen=True)

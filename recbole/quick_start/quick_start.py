@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from math import nan
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from recbole.config import Config
@@ -14,6 +16,9 @@ from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.quick_start.same_data import data_of
 from recbole.trainer import Trainer, checkpoint
+from recbole.trainer.ensemble import Ensemble, Run
+from recbole.trainer.interruption import TrainingInterrupted
+from recbole.trainer.random_streams import RandomStream
 from recbole.trainer.record import describe_device
 from recbole.utils import get_trainer, init_logger, init_seed
 
@@ -76,7 +81,8 @@ def run_recbole(
 
     Returns:
         RecBole's dictionary: `best_valid_score`, `valid_score_bigger`, `best_valid_result` and
-        `test_result` (metric in lower case -> number).
+        `test_result` (metric in lower case -> number). With the option `seeds` these are means over
+        the seeds, and there are `test_std`, `seeds` and `runs`, the dictionary of each seed, too.
 
     Raises:
         RecBoleError: an option, the data or the training is at fault; the message says how.
@@ -92,9 +98,7 @@ def run_recbole(
     )
     if at_hand is not None:
         at_hand = at_hand.with_options(config.data, config.environment.seed)
-    _begin(config)
-    data, trainer = _prepare(config, at_hand or create_dataset(config))
-    return _train_and_test(config, data, trainer, saved)
+    return _run(config, saved, at_hand)
 
 
 def resume(
@@ -159,9 +163,17 @@ def objective_function(
 ) -> Result:
     """One trial of a search: RecBole's dictionary with the model's name."""
     config = Config(config_file_list=config_file_list, config_dict=config_dict)
+    return {"model": config.model, **_run(config, saved)}
+
+
+def _run(config: Config, saved: bool, at_hand: Dataset | None = None) -> Result:
+    """A run under one seed, or one under each of several, on files or a data set at hand."""
+    if config.environment.seeds is not None:
+        configs = [config.for_seed(seed) for seed in config.environment.seeds]
+        return _summary(_runs(configs, saved, at_hand), config)
     _begin(config)
-    data, trainer = _prepare(config, create_dataset(config))
-    return {"model": config.model, **_train_and_test(config, data, trainer, saved)}
+    data, trainer = _prepare(config, at_hand)
+    return _train_and_test(config, data, trainer, saved)
 
 
 class _Data(NamedTuple):
@@ -182,7 +194,84 @@ def _begin(config: Config) -> None:
     logger.info("Log file: %s", log_file)
 
 
-def _prepare(config: Config, dataset: Dataset) -> tuple[_Data, Trainer]:
+def _runs(configs: Sequence[Config], saved: bool, at_hand: Dataset | None) -> list[Result]:
+    """One run for each Config, which differ in their seed; files are read once.
+
+    (A data set that streams lies on disk in the order of its parts, and levels are learned on the
+    training part, so there each seed has a data set of its own.)
+    """
+    _begin(configs[0])
+    options = configs[0].data
+    each_its_own = at_hand is None and (options.stream or options.rating_bins is not None)
+    dataset = None if each_its_own else at_hand or create_dataset(configs[0])
+    if dataset is not None and (together := _together(configs, dataset)):
+        prepared, ensemble = together
+        ensemble.fit(saved)
+        return [
+            _test(config, data, trainer, saved)
+            for config, (data, trainer) in zip(configs, prepared, strict=True)
+        ]
+    results: list[Result] = []
+    for number, config in enumerate(configs):
+        seed = config.environment.seed
+        _begin(config)
+        data, trainer = _prepare(config, None if dataset is None else dataset.with_seed(seed))
+        logger.info("seed %d, run %d of %d", seed, number + 1, len(configs))
+        try:
+            results.append(_train_and_test(config, data, trainer, saved))
+        except TrainingInterrupted as interrupted:
+            interrupted.not_started = tuple(c.environment.seed for c in configs[number + 1 :])
+            raise
+    return results
+
+
+def _together(
+    configs: Sequence[Config], dataset: Dataset
+) -> tuple[list[tuple[_Data, Trainer]], Ensemble] | None:
+    """The runs ready to be trained at the same time, or None where they go in turn."""
+    wanted = configs[0].environment.seeds_together
+    device = configs[0].device
+    if len(configs) == 1 or not wanted or (wanted == "auto" and device.type != "cuda"):
+        return None
+    prepared, runs = [], []
+    for config in configs:
+        data, trainer = _prepare(config, dataset.with_seed(config.environment.seed))
+        prepared.append((data, trainer))
+        runs.append(Run(trainer, data.train, data.valid, RandomStream(device)))
+    ensemble = Ensemble(runs, dataset)
+    obstacle = ensemble.obstacle()
+    if obstacle is not None:
+        logger.warning("The seeds are trained in turn: %s", obstacle)
+        return None
+    return prepared, ensemble
+
+
+def _summary(runs: list[Result], config: Config) -> Result:
+    """RecBole's dictionary with means over the runs, and what there is beside them."""
+
+    def means(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        return {name: fmean(result[name] for result in results) for name in results[0]}
+
+    tested = [run["test_result"] for run in runs]
+    validated = [run["best_valid_result"] for run in runs]
+    has_valid = all(result is not None for result in validated)
+    return {
+        "best_valid_score": fmean(run["best_valid_score"] for run in runs) if has_valid else None,
+        "valid_score_bigger": config.evaluation.bigger_is_better,
+        "best_valid_result": means(validated) if has_valid else None,
+        "test_result": means(tested),
+        "test_std": {
+            name: stdev(result[name] for result in tested) if len(tested) > 1 else nan
+            for name in tested[0]
+        },
+        "seeds": config.environment.seeds,
+        "runs": runs,
+    }
+
+
+def _prepare(config: Config, dataset: Dataset | None = None) -> tuple[_Data, Trainer]:
+    """Data, model and trainer; a data set that is there already is not read again."""
+    dataset = create_dataset(config) if dataset is None else dataset
     logger.info("%s", dataset)
     train_data, valid_data, test_data = data_preparation(config, dataset)
 
@@ -196,7 +285,14 @@ def _prepare(config: Config, dataset: Dataset) -> tuple[_Data, Trainer]:
 
 
 def _train_and_test(config: Config, data: _Data, trainer: Trainer, saved: bool) -> Result:
-    best_valid_score, best_valid_result = trainer.fit(data.train, data.valid, saved=saved)
+    trainer.fit(data.train, data.valid, saved=saved)
+    return _test(config, data, trainer, saved)
+
+
+def _test(config: Config, data: _Data, trainer: Trainer, saved: bool) -> Result:
+    """Test a run that has ended training; write what there is to tell of it."""
+    best_valid_score = trainer.record.best_valid_score
+    best_valid_result = trainer.record.best_valid_result
     test_result = trainer.evaluate(data.test, load_best_model=saved)
     logger.info("best valid : %s", best_valid_result)
     logger.info("test result: %s", test_result)

@@ -110,7 +110,8 @@ def read(path: str | Path) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):  # what torch.save writes
         raise CheckpointError(damaged)
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        # Mapped, so that of a large file only what is used comes into memory.
+        payload = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{damaged}: {reason}") from None

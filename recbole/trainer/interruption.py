@@ -19,19 +19,28 @@ class TrainingInterrupted(RecBoleError):  # noqa: N818 - an event, as KeyboardIn
 
     Attributes:
         checkpoint: what to go on from; None where nothing is saved.
+        others: what other runs that trained at the same time go on from.
+        not_started: seeds whose runs had not begun.
         exit_code: 130 after Ctrl-C, 143 after SIGTERM, as shells expect.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.checkpoint: Path | None = None
+        self.others: tuple[Path, ...] = ()
+        self.not_started: tuple[int, ...] = ()
         self.exit_code = 128 + number
         self._name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
     def __str__(self) -> str:
+        seeds = ", ".join(map(str, self.not_started))
+        rest = f" Not started: --seeds={seeds.replace(' ', '')}" if seeds else ""
         if self.checkpoint is None:
-            return f"Interrupted by {self._name}; nothing was saved."
-        return f"Interrupted by {self._name}. Go on with --resume={self.checkpoint}"
+            return f"Interrupted by {self._name}; nothing was saved.{rest}"
+        each = " and, run by run, ".join(
+            f"--resume={path}" for path in (self.checkpoint, *self.others)
+        )
+        return f"Interrupted by {self._name}. Go on with {each}{rest}"
 
 
 class Interruption:

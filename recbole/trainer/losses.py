@@ -31,6 +31,11 @@ class EpochLosses:
         self.read()
         return True
 
+    def extend(self, names: list[str], steps: list[list[float]]) -> None:
+        """Note the parts of some steps that have been read elsewhere: one row for each step."""
+        self.names = names
+        self.steps += steps
+
     def read(self) -> None:
         """Fetch what the device still holds."""
         if self._pending:

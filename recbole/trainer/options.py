@@ -28,6 +28,9 @@ class TrainingOptions(Options):
     learning_rate: float = Field(1e-3, gt=0, description="learning rate of the optimiser")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty (AdamW: decoupled decay)")
     eval_step: int = Field(1, ge=0, description="epochs between validations; 0 = none")
+    save_step: int = Field(
+        1, ge=0, description="epochs between checkpoints to resume from; 0 = on interruption only"
+    )
     stopping_step: int = Field(10, ge=0, description="worse validations borne before stopping")
     clip_grad_norm: ClipGradNorm | None = Field(
         None, description="gradient clipping, such as {max_norm: 5, norm_type: 2}"

@@ -116,7 +116,7 @@ class Trainer:
                     self._describe(epoch, log)
                     scalars.write(epoch)
                     if saved:
-                        self._save(train_data, improved)
+                        self._save(train_data, improved, self._saves_state)
                     self._heed(interruption)
             except TrainingInterrupted as interrupted:
                 if saved:
@@ -157,13 +157,17 @@ class Trainer:
                     self._check_finite(train_data)
                 advance(len(batch), len(batch), f"loss {self.losses.latest:.4f}")
                 self._heed(interruption)
+        return self._close_epoch(train_data, time.perf_counter() - start)
+
+    def _close_epoch(self, train_data: Loader, seconds: float) -> EpochRecord:
+        """Turn the losses of `self.epoch` into its record, and go on to the next one."""
         means = self.losses.means()
         self._check_finite(train_data)
         epoch = EpochRecord(
             epoch=self.epoch,
             train_loss=means.pop("loss"),
             loss_parts=means,
-            train_seconds=round(time.perf_counter() - start, 3),
+            train_seconds=round(seconds, 3),
         )
         self.record.epochs.append(epoch)
         self.losses = EpochLosses(self.device)
@@ -183,16 +187,26 @@ class Trainer:
         return parts
 
     def _validate(
-        self, epoch: EpochRecord, valid_data: Loader | None, callback_fn: Callback | None
+        self,
+        epoch: EpochRecord,
+        valid_data: Loader | None,
+        callback_fn: Callback | None,
+        evaluate: Callable[[Loader], dict[str, float]] | None = None,
     ) -> bool:
-        """Validate where it is due; return whether this epoch's weights are the ones to keep."""
+        """Validate where it is due; return whether this epoch's weights are the ones to keep.
+
+        `evaluate` gives the metrics of a part under the weights of now; None: `self.evaluate`.
+        """
         if valid_data is None or self.options.eval_step == 0:
             self.record.best_epoch = self.stopping.best_epoch = epoch.epoch
             return True
         if self.epoch % self.options.eval_step:
             return False
         start = time.perf_counter()
-        epoch.valid_result = self.evaluate(valid_data, load_best_model=False)
+        if evaluate is None:
+            epoch.valid_result = self.evaluate(valid_data, load_best_model=False)
+        else:
+            epoch.valid_result = evaluate(valid_data)
         epoch.valid_seconds = round(time.perf_counter() - start, 3)
         score = epoch.valid_result[self.config.evaluation.valid_key]
         improved = self.stopping.update(score, epoch.epoch)
@@ -243,14 +257,29 @@ class Trainer:
         self.files = RunFiles(Path(resume_file))
         self.record = RunRecord.from_dict(payload["record"])
         self.finished = payload["resume"] is None
+        if self.finished and self.record.status in ("running", "diverged"):
+            raise CheckpointError(
+                f"Checkpoint {resume_file} holds the weights of epoch {payload['best_epoch']}, but"
+                f" not the state to go on from: it was written under save_step="
+                f"{self.options.save_step}, and training was cut before the next one"
+            )
         if not self.finished:
             state.restore(self, payload["resume"])
 
-    def _save(self, train_data: Loader, improved: bool) -> None:
+    @property
+    def _saves_state(self) -> bool:
+        """Whether the state of training is due to be written after the epoch that has just ended.
+
+        It is about three times as large as the weights, which tables of millions of rows feel.
+        """
+        step = self.options.save_step
+        return step > 0 and self.epoch % step == 0
+
+    def _save(self, train_data: Loader, improved: bool, with_state: bool = True) -> None:
         """Write the record of the run and, where the weights to keep are new, the checkpoint."""
         self.record.write(self.files.record)
         if improved:
-            self._write_checkpoint(train_data, state.capture(self))
+            self._write_checkpoint(train_data, state.capture(self) if with_state else None)
 
     def _finish(self, train_data: Loader) -> None:
         """Drop the training state from the checkpoint: there is nothing left to resume."""

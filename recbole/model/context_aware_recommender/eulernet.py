@@ -31,6 +31,7 @@ from recbole.model.options import (
     Size,
     Sizes,
 )
+from recbole.model.precision import full_precision
 from recbole.model.types import Batch, HasSchema, ModelConfig
 
 _EPSILON = 1e-8  # keeps the logarithm of a zero modulus finite
@@ -153,7 +154,7 @@ class EulerInteractionLayer(nn.Module):
         """Combine the vectors by the orders of interaction: [I, D, B] -> [O, D, B]."""
         # Half precision is too coarse for angles, and for logarithms that are to be raised.
         with torch.autocast(polar.device.type, enabled=False):
-            mixed = self.inter_orders.T @ self.drop_ex(polar.float()).flatten(1)  # [O, D·B]
+            mixed = self.inter_orders.T @ self.drop_ex(full_precision(polar)).flatten(1)  # [O, D·B]
         return mixed.view(*self.shape, -1) + bias.view(*self.shape, 1)
 
     def _implicit(self, part: Tensor) -> Tensor:

@@ -60,6 +60,7 @@ class xDeepFM(ContextRecommender):  # noqa: N801  # RecBole's name
 
     Options = xDeepFMOptions
     options: xDeepFMOptions
+    penalises_first_order = True
 
     def __init__(self, config: ModelConfig, dataset: HasSchema) -> None:
         super().__init__(config, dataset)

@@ -103,6 +103,8 @@ def test_benchmark_parts_are_cached_too(tmp_path, preparations):
 OTHER_VALUES = {
     "field_separator": ";",
     "seq_separator": ",",
+    "stream": True,
+    "stream_rows": 4096,
     "encoding": "latin-1",
     "USER_ID_FIELD": "user",
     "ITEM_ID_FIELD": "item",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -219,3 +220,24 @@ def test_the_longest_sequence_counts_after_seq_len(tmp_path):
     dataset = prepared(tmp_path, files, seq_len={"genre": 1})
     assert dataset.encoder.tokens("genre") == ["[PAD]", "x", "y", "z"]
     assert dataset.item_feat["genre"].tolist() == [[0], [2], [0], [1], [3]]
+
+
+@pytest.mark.parametrize(
+    "tokens", [[], ["a"], ["b", "ü€", "", "x y\tz"], [str(n) for n in range(999)]]
+)
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_vocabulary_is_bytes_in_a_checkpoint(tokens, before):
+    """Also one that is a slice of a longer array, as taking apart a table leaves it."""
+    whole = pa.array(["other"] * before + tokens + ["behind"], pa.string())
+    codec = TokenCodec(whole[before : before + len(tokens)], length=4)
+    plain = codec.to_dict()
+    assert all(isinstance(plain[name], torch.Tensor) for name in ("text", "offsets"))
+    assert plain["text"].numel() == sum(len(token.encode()) for token in tokens)
+    back = TokenCodec.from_dict(plain)
+    assert back.tokens.to_pylist() == tokens
+    assert back.length == 4
+
+
+def test_a_vocabulary_of_an_earlier_checkpoint_is_a_list():
+    plain = {"kind": "token", "tokens": ["a", "b"], "length": None}
+    assert TokenCodec.from_dict(plain).tokens.to_pylist() == ["a", "b"]

@@ -117,7 +117,7 @@ def test_preparation_takes_batch_sizes_and_shuffling_from_the_options(tmp_path):
     assert [t for batch in train for t in batch["timestamp"].tolist()] == order
     shuffled = data_preparation(StandIn(tmp_path, **{**options, "shuffle": True}), dataset)[0]
     assert shuffled.shuffle
-    assert shuffled._users.columns["age"].tolist() == dataset.user_feat["age"].tolist()
+    assert shuffled._sides[0].columns["age"].tolist() == dataset.user_feat["age"].tolist()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

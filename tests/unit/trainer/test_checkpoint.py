@@ -10,6 +10,7 @@ from recbole.data import Interaction
 from recbole.errors import CheckpointError
 from recbole.quick_start import load_data_and_model, run_recbole
 from recbole.trainer import checkpoint
+from tests.unit.trainer.test_trainer import prepared
 
 
 @pytest.fixture(params=[{}, {"multi_cls": 5}, {"numerical_features": ["height"]}])
@@ -99,3 +100,33 @@ def test_unusable_files(tmp_path):
     text.write_text("hello")
     with pytest.raises(CheckpointError, match="damaged or of another program"):
         checkpoint.read(text)
+
+
+def test_the_state_of_training_is_written_as_often_as_asked(toy, monkeypatch):
+    """It is three times as large as the weights."""
+    written = []
+    monkeypatch.setattr(
+        checkpoint, "write", lambda path, payload: written.append(payload["resume"] is not None)
+    )
+    monkeypatch.setattr(checkpoint, "read", lambda path: {"state_dict": {}})
+    improving = {**toy, "epochs": 5, "eval_step": 0}
+    for step, expected in (
+        (1, [True] * 5),
+        (2, [False, True, False, True, False]),
+        (0, [False] * 5),
+    ):
+        written.clear()
+        trainer, train, valid, _ = prepared({**improving, "save_step": step})
+        trainer.fit(train, valid)
+        assert written == [*expected, False]  # the last one when training has ended
+
+
+def test_weights_without_state_are_no_place_to_go_on_from(toy, monkeypatch):
+    options = {**toy, "epochs": 3, "save_step": 0}
+    trainer, train, valid, _ = prepared(options)
+    monkeypatch.setattr(trainer, "_finish", lambda train_data: None)  # as if cut off before it
+    trainer.fit(train, valid)
+    other, *_ = prepared(options)
+    with pytest.raises(CheckpointError, match=r"not the state to go on from.*save_step=0"):
+        other.resume_checkpoint(trainer.saved_model_file)
+    assert other.evaluate(valid, model_file=trainer.saved_model_file)  # which weights suffice for

@@ -10,6 +10,7 @@ import torch
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.errors import CheckpointError, TrainingDivergedError
+from recbole.model.registry import MODEL_NAMES
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
 from tests.conftest import write_toy_dataset
@@ -129,8 +130,10 @@ def test_parts_of_the_loss_add_up(toy):
         assert epoch.train_loss == pytest.approx(expected, rel=1e-5)
 
 
-def test_sparse_adam_trains(toy):
-    trainer, train, valid, _ = prepared({**toy, "learner": "sparse_adam", "learning_rate": 0.02})
+@pytest.mark.parametrize("model", MODEL_NAMES)
+def test_sparse_adam_trains(toy, model):
+    options = {**toy, "learner": "sparse_adam", "learning_rate": 0.01}
+    trainer, train, valid, _ = prepared(options, model)
     trainer.fit(train, valid, saved=False)
     assert losses(trainer)[-1] < losses(trainer)[0]
 
