@@ -123,7 +123,11 @@ def _fits(file: RawFile, pattern: str) -> bool:
 def _files_at(path: Path) -> list[RawFile]:
     if path.is_dir():
         inside = sorted(file for file in path.rglob("*") if file.is_file())
-        return [_plain(file, len(file.relative_to(path).parts)) for file in inside]
+        return [
+            _plain(file, len(file.relative_to(path).parts))
+            for file in inside
+            if not _is_a_shadow(file.name)
+        ]
     if not path.exists():
         near = [beside.name for beside in path.parent.glob("*")] if path.parent.is_dir() else []
         raise DataError(f"{path}: no such file or folder.{did_you_mean(path.name, near)}")
@@ -182,9 +186,8 @@ def _member(archive: Path, name: str, size: int, opener: Callable[[], IO[bytes]]
 def refuse_outside(archive: Path, names: Sequence[str]) -> None:
     """Raise DataError where a member of an archive would leave the folder it is unpacked in."""
     for name in names:
-        windows = PureWindowsPath(name)
-        outside = PurePosixPath(name).is_absolute() or windows.drive or windows.root
-        if outside or ".." in windows.parts:
+        path = PureWindowsPath(name)  # which understands both kinds of separators
+        if path.drive or path.root or ".." in path.parts:
             raise DataError(f"{archive.name} is refused: its member {name!r} leads outside")
 
 
@@ -193,7 +196,7 @@ def _base(name: str) -> str:
 
 
 def _is_a_shadow(name: str) -> bool:
-    """Whether a member is what macOS adds for each file of an archive."""
+    """Whether a file is what macOS adds for each file of an archive."""
     return PurePosixPath(name).name.startswith("._")
 
 

@@ -43,7 +43,6 @@ def delimited_rows(
             delimiter=delimiter,
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
             escapechar=escape,
-            doublequote=escape is None,
         )
         try:
             header = [name.strip() for name in next(reader, [])]

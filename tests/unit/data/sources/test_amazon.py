@@ -156,6 +156,14 @@ def test_the_files_of_ratings_alone(tmp_path: Path, name: str, content: str) -> 
     assert made["inter"] == ["A1KKE1VX8OJ2ZL\t0000000116\t4\t95", "A2\tB000000000\t1.5\t96"]
 
 
+def test_where_user_and_item_look_alike_the_user_comes_first(tmp_path: Path) -> None:
+    ratings = b"A123456789,0000000116,4.0,95\n"
+    raw = write_files(
+        tmp_path / "raw", {"ratings_X.csv": ratings, "meta_X.json": lines([{"asin": "1"}])}
+    )
+    assert convert("amazon-books", raw)["inter"] == ["A123456789\t0000000116\t4\t95"]
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

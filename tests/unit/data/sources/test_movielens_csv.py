@@ -54,8 +54,8 @@ def test_conversion(tmp_path: Path, name: str, newline: str) -> None:
     assert made["item"] == ITEMS
 
 
-def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
-    ratings = "timestamp,rating,extra,movieId,userId\n7,5,x,30,20\n"
+def test_columns_are_found_by_their_names_and_empty_lines_are_no_rows(tmp_path: Path) -> None:
+    ratings = "timestamp,rating,extra,movieId,userId\n\n7,5,x,30,20\n\n"
     made = convert("ml-25m", raw(tmp_path, **{"ratings.csv": "\ufeff" + ratings}))
     assert made["inter"] == ["20\t30\t5\t7"]
 
@@ -63,9 +63,10 @@ def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("ratings.csv", RATINGS + "1,2,3\n", r"ratings.csv, line 4: expected 4 cells .*got 3: '1"),
+        ("ratings.csv", RATINGS + "1,2,3\n", r"ratings.csv, line 4: expected 4 .*got 3: \['1"),
         ("ratings.csv", RATINGS + "1,2,3,4,5\n", "line 4: expected 4 cells .*, got 5"),
         ("ratings.csv", RATINGS + "1,2,5.5,4\n", r"rating 3: expected a number from 0.5 to 5, got"),
+        ("ratings.csv", RATINGS + "1,2,0,4\n", r"rating 3: .* from 0.5 to 5, got '0'"),
         ("ratings.csv", RATINGS + "1,2,nan,4\n", r"rating 3: .* got 'nan'"),
         ("ratings.csv", RATINGS + "1,2,,4\n", r"rating 3: .* got ''"),
         ("ratings.csv", RATINGS + ",2,3,4\n", r"rating 3: expected the ids .*got '' and '2'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,9 @@ def yelp(folder: Path, prefix: str = "yelp_academic_dataset_", **changed: object
 
 
 @pytest.mark.parametrize("prefix", ["yelp_academic_dataset_", ""])
-def test_yelp(tmp_path: Path, prefix: str) -> None:
+def test_yelp(tmp_path: Path, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")  # dates count as UTC, wherever this runs
+    time.tzset()
     made = convert("yelp2018", yelp(tmp_path, prefix))
     assert made["inter"] == ["u-1_\tb1\t5\t1531001351", "u2\tb2\t1\t1392249600"]
     assert made["user"] == ["u-1_\t585", "u2\t"]
