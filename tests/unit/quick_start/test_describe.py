@@ -11,8 +11,10 @@ import pytest
 
 from recbole.commands.command_line import main
 from recbole.config import Config
-from recbole.data import create_dataset
+from recbole.data import DataOptions, create_dataset
 from recbole.data.description import bars_of
+from recbole.data.files import read_atomic_files
+from recbole.data.leaks import find_leaks
 from recbole.errors import DataError
 from recbole.quick_start.describe import describe
 
@@ -195,6 +197,38 @@ def test_a_leak_is_found(tmp_path, changed, name, how):
 )
 def test_what_is_no_leak(tmp_path, changed):
     assert "leak" not in codes(described(tmp_path, changed))
+
+
+def test_items_with_many_ratings_count_more(tmp_path):
+    """Averages of other people's ratings differ most where there are few."""
+    frame = tables()["inter"]
+    rare = frame["item_id"].astype(int) >= 14
+    frame = frame[~rare | (frame["user_id"].astype(int) < 1)]
+    stars = np.array(mean_by("item_id"))
+    known = set(frame["item_id"])
+    stars[14:] = np.where(np.arange(6) % 2, 1.0, 5.0)
+    means = frame.groupby("item_id")["rating"].mean()
+    pairs = [(means[str(n)], stars[n]) for n in range(ITEMS) if str(n) in known]
+    assert abs(np.corrcoef(np.array(pairs).T)[0, 1]) < 0.8  # unweighted, they hide it
+    weights = frame.groupby("item_id").size()
+    changed = {"inter": frame, **item(stars=stars)}
+    found = find_leaks_of(tmp_path, changed)
+    expected = np.cov(
+        np.array(pairs).T,
+        fweights=[weights[str(n)] for n in range(ITEMS) if str(n) in known],
+    )
+    strength = abs(expected[0, 1]) / np.sqrt(expected[0, 0] * expected[1, 1])
+    assert found["stars"] == pytest.approx(strength)
+
+
+def find_leaks_of(folder, changed):
+    """The strength of every leak, however weak."""
+    described(folder, changed)
+    options = DataOptions(threshold={"rating": 3})
+    data = read_atomic_files(folder / "dataset" / "shop", "shop", options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recbole.data.leaks.SUSPICIOUS", 0.0)
+        return {leak.name: leak.strength for leak in find_leaks(data, "rating", options)}
 
 
 def test_a_constant_field(tmp_path):
