@@ -129,6 +129,11 @@ class ContextRecommender(AbstractRecommender):
 
     # What a model uses
 
+    @property
+    def schema(self) -> Schema:
+        """The fields it reads, the ids and the target."""
+        return self._schema
+
     def concat_embed_input_fields(self, interaction: Batch) -> Tensor:
         """The vector of each field: [B, F, D]."""
         return self.field_embedding(interaction)
