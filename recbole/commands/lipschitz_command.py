@@ -54,7 +54,16 @@ def main(arguments: Sequence[str]) -> None:
         device=given.device,
         output=given.output,
     )
-    columns = ("rows", "|dp/dx| mean", "max", "|df/dx| mean", "max", "|J| mean", "1/sqrt(N)", "above")
+    columns = (
+        "rows",
+        "|dp/dx| mean",
+        "max",
+        "|df/dx| mean",
+        "max",
+        "|J| mean",
+        "1/sqrt(N)",
+        "above",
+    )
     print_table(columns, [(result, _cells(result)) for result in results])
 
 

@@ -48,7 +48,10 @@ def print_table(
 
 
 def head_in_words(options: dict[str, Any]) -> str:
-    """A head by the options that made it: binary, or multi_cls=5 and what is not as usual."""
+    """A head by its options: binary, or multi_cls=5 and, where it is no softmax, its kind."""
     if options["multi_cls"] is None:
         return "binary"
-    return f"multi_cls={options['multi_cls']}"
+    words = [f"multi_cls={options['multi_cls']}"]
+    if options["multi_head"] != "softmax":
+        words.append(options["multi_head"])
+    return " ".join(words)

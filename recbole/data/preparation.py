@@ -26,6 +26,7 @@ from recbole.data.loader import Loader
 from recbole.data.negative_loader import NegativeLoader
 from recbole.data.options import DataOptions
 from recbole.data.schema import Schema
+from recbole.data.shuffling import shuffle_levels
 from recbole.data.target import TargetColumns, make_target
 from recbole.errors import DataError
 
@@ -54,6 +55,8 @@ def create_dataset(config: Any) -> Dataset:
 def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loader]:
     """The Loaders of training, validation and test, on the device of a Config.
 
+    With `shuffle_levels` the ratings of the training part are permuted (`shuffling.py`).
+
     With `train_neg_sample_args` every row is a positive, and the training batches hold negatives
     too.
 
@@ -79,6 +82,8 @@ def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loa
         )
     train, valid, test = dataset.build()
     device, seed = torch.device(config["device"]), config["seed"]
+    if config["shuffle_levels"]:
+        shuffle_levels(train, seed)
     for part, rows in dataset.statistics["parts"].items():
         _log.debug("%s: %s rows", part, f"{rows:,}")
     if sampling is None:

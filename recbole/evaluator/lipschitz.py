@@ -25,11 +25,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.linalg import vector_norm
 
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.model.head import BinaryHead, RatingHead
+from recbole.model.head import BinaryHead, SoftmaxHead
 from recbole.model.input_embeddings import input_embeddings
 from recbole.model.types import Batch
 
@@ -61,6 +62,7 @@ class Steepness:
         return cls(**{field.name: joined(field.name) for field in fields(cls)})  # type: ignore[arg-type]
 
 
+@torch.enable_grad()
 def steepness(model: ContextRecommender, batch: Batch) -> Steepness:
     """The norms at the rows of a batch, in single precision.
 
@@ -77,7 +79,7 @@ def steepness(model: ContextRecommender, batch: Batch) -> Steepness:
         x = embeddings.detach().requires_grad_()
         return x
 
-    with torch.enable_grad(), input_embeddings(model, as_leaf):
+    with input_embeddings(model, as_leaf):
         logits = model.logits(batch)  # [B, K]
     assert x is not None  # or input_embeddings would have complained
     click = model.head.click_probability(logits)  # [B]
@@ -89,43 +91,38 @@ def steepness(model: ContextRecommender, batch: Batch) -> Steepness:
     of_click = jacobian(click)  # [B, n]
     of_logits = torch.stack([jacobian(z) for z in logits.unbind(1)], dim=1)  # [B, K, n]
     p = _softmax_probabilities(model, logits.detach())
-    of_classes = None
+    of_classes = of_softmax = None
     if p is not None:
+        of_softmax = softmax_jacobian(p)  # [B, N, N]
         # A binary model's first logit is 0, whatever x.
-        padded = of_logits.new_zeros(*p.shape, of_logits.shape[2])  # [B, N, n]
-        padded[:, -of_logits.shape[1] :] = of_logits
-        of_classes = vector_norm(_through_softmax(p, padded), dim=(1, 2))
+        of_f = F.pad(of_logits, (0, 0, p.shape[1] - logits.shape[1], 0))  # [B, N, n]
+        of_classes = of_softmax @ of_f  # [B, N, n]
     return Steepness(
         click_probability=click.detach(),
         click=vector_norm(of_click, dim=1),
         logits=vector_norm(of_logits, dim=(1, 2)),
-        classes=of_classes,
-        softmax=None if p is None else softmax_jacobian_norm(p),
+        classes=None if of_classes is None else vector_norm(of_classes, dim=(1, 2)),
+        softmax=None if of_softmax is None else vector_norm(of_softmax, dim=(1, 2)),
         num_classes=None if p is None else p.shape[1],
     )
 
 
-def softmax_jacobian_norm(p: Tensor) -> Tensor:
-    """‖J_σ‖_F with J_ij = p_i (δ_ij − p_j) (Eq. 16, 17): probabilities [B, N] -> [B].
+def softmax_jacobian(p: Tensor) -> Tensor:
+    """J_σ with J_ij = p_i (δ_ij − p_j) (Eq. 16): probabilities [B, N] -> [B, N, N].
 
-    Σ_ij J_ij² = Σ_i p_i² (1 − p_i)² + Σ_{i≠j} p_i² p_j² = Σ p² − 2 Σ p³ + (Σ p²)². It is largest,
-    1/2, where two classes share all the probability, for any N; √(N − 1)/N where all are equal.
+    1 − p_i is added up from the other classes, so that nothing cancels where p_i is nearly 1. The
+    Frobenius norm is largest, 1/2, where two classes share all the probability, whatever N is; it
+    is √(N − 1)/N where all are equal.
     """
-    squares = p.square().sum(dim=1)
-    cubes = p.pow(3).sum(dim=1)
-    return (squares - 2 * cubes + squares.square()).clamp(min=0).sqrt()
-
-
-def _through_softmax(p: Tensor, of_logits: Tensor) -> Tensor:
-    """J_σ × ∂f/∂x: [B, N] and [B, N, n] -> [B, N, n]."""
-    mean = torch.einsum("bk,bkn->bn", p, of_logits)  # [B, n]
-    return p.unsqueeze(-1) * (of_logits - mean.unsqueeze(1))
+    pairs = p.unsqueeze(2) * p.unsqueeze(1)  # [B, N, N], p_i p_j
+    pairs.diagonal(dim1=1, dim2=2).zero_()
+    return pairs.sum(dim=2).diag_embed() - pairs
 
 
 def _softmax_probabilities(model: ContextRecommender, logits: Tensor) -> Tensor | None:
     """The class probabilities [B, N] of a softmax; None where the head has another form."""
-    head = model.head
-    if isinstance(head, BinaryHead):
-        click = head.click_probability(logits)
-        return torch.stack([1 - click, click], dim=1)  # [B, 2]
-    return head.class_probabilities(logits) if isinstance(head, RatingHead) else None
+    if isinstance(model.head, BinaryHead):
+        return F.pad(logits, (1, 0)).softmax(dim=1)  # [B, 1] -> [B, 2]
+    if isinstance(model.head, SoftmaxHead):
+        return model.head.class_probabilities(logits)
+    return None

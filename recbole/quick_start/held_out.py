@@ -1,12 +1,13 @@
-"""The held-out parts of the runs that checkpoints come from, rebuilt once for runs that share them."""
+"""The held-out parts of the runs that checkpoints come from."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from recbole.data import Loader, create_dataset, data_preparation
+from recbole.config import Config
+from recbole.data import Dataset, Loader, create_dataset, data_preparation
 from recbole.quick_start.same_data import refuse_changed_data
 from recbole.trainer.checkpoint import Checkpoint
 
@@ -16,8 +17,14 @@ logger = logging.getLogger(__name__)
 _WITHOUT_EFFECT = ("data_path", "train_batch_size", "eval_batch_size", "shuffle", "eval_args")
 
 
-def rebuild_parts(saved: Checkpoint) -> dict[str, Loader]:
+def rebuild_parts(
+    saved: Checkpoint, read: Callable[[Config], Dataset] = create_dataset
+) -> dict[str, Loader]:
     """The validation and test parts of a checkpoint's run.
+
+    Args:
+        saved: the checkpoint.
+        read: gives the data set of a Config; another one than `create_dataset` may have it at hand.
 
     Raises:
         CheckpointError: the data has changed since.
@@ -30,7 +37,7 @@ def rebuild_parts(saved: Checkpoint) -> dict[str, Loader]:
         config.environment.seed,
         {k: v for k, v in config.data.eval_args.model_dump().items() if k != "mode"},
     )
-    dataset = create_dataset(config)
+    dataset = read(config)
     refuse_changed_data(saved, dataset)
     _, valid, test = data_preparation(config, dataset)
     return {"valid": valid, "test": test}

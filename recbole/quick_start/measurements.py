@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recbole.data import Loader
+from recbole.config import Config
+from recbole.data import Dataset, Loader, create_dataset
 from recbole.data.staging import replacing
 from recbole.errors import ConfigError, did_you_mean
 from recbole.evaluator.lipschitz import Steepness, steepness
@@ -47,6 +48,7 @@ def robustness(
     device: str | None = None,
     output: str | Path | None = None,
     model_class: type | None = None,
+    read: Callable[[Config], Dataset] = create_dataset,
 ) -> list[Plain]:
     """AUC and LogLoss of saved models under noise on their input embeddings (Fig. 3 of the paper).
 
@@ -62,6 +64,7 @@ def robustness(
         device: cpu, cuda or cuda:<number>; None: CUDA where there is a device.
         output: a json file for the results of all.
         model_class: the class of models of your own.
+        read: gives the data set of a Config; another one than `create_dataset` may have it at hand.
 
     Returns:
         For each checkpoint, in the order given, plain data: what it is (`_describe`), and under
@@ -80,7 +83,7 @@ def robustness(
         curve = noise_curve(model, loader, used, repeats, seed)
         return {"rows": loader.num_rows, "noise_seed": seed, "curve": curve}
 
-    return _measure_all(checkpoints, "robustness", measure, part, device, output, model_class)
+    return _measure_all(checkpoints, "robustness", measure, part, device, output, model_class, read)
 
 
 def lipschitz(
@@ -91,6 +94,7 @@ def lipschitz(
     device: str | None = None,
     output: str | Path | None = None,
     model_class: type | None = None,
+    read: Callable[[Config], Dataset] = create_dataset,
 ) -> list[Plain]:
     """How steep saved models are at held-out rows: the quantities of the paper's Theorem 1.
 
@@ -100,7 +104,7 @@ def lipschitz(
         checkpoints: their files; `<checkpoint stem>.lipschitz.json` is left beside each.
         rows: measure at this many rows, drawn with the seed of the run; None: at all.
         batch_size: rows at a time.
-        part, device, output, model_class: as for `robustness`.
+        part, device, output, model_class, read: as for `robustness`.
 
     Returns:
         For each checkpoint, in the order given, plain data: what it is (`_describe`), and for each
@@ -127,7 +131,7 @@ def lipschitz(
         norms = Steepness.concatenate([steepness(model, loader.gather(b)) for b in batches])
         return {"rows": len(index), **_summary(norms)}
 
-    return _measure_all(checkpoints, "lipschitz", measure, part, device, output, model_class)
+    return _measure_all(checkpoints, "lipschitz", measure, part, device, output, model_class, read)
 
 
 def _measure_all(
@@ -138,6 +142,7 @@ def _measure_all(
     device: str | None,
     output: str | Path | None,
     model_class: type | None,
+    read: Callable[[Config], Dataset],
 ) -> list[Plain]:
     """Run a measurement on each checkpoint and write what it gives."""
     if not checkpoints:
@@ -151,7 +156,7 @@ def _measure_all(
     loaded = [checkpoint.load(path, model_class, **overrides) for path in checkpoints]
     results: list[Plain] = [{} for _ in loaded]
     for indices in of_one_data_set(loaded):
-        loader = rebuild_parts(loaded[indices[0]])[part]
+        loader = rebuild_parts(loaded[indices[0]], read)[part]
         for index in indices:
             saved, start = loaded[index], time.perf_counter()
             loader.batch_size = saved.config.data.eval_batch_size

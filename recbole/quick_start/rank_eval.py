@@ -199,7 +199,7 @@ def _rank(
     draw_seed = config.environment.seed if seed is None else seed
     evaluator = Evaluator(
         config.evaluation,
-        rating_head=model.head.num_logits > 1,
+        rating_head=model.head.grades,
         modes=config.data.eval_args.modes,
         seed=draw_seed,
         has_labels=config.data.train_neg_sample_args is None,

@@ -55,7 +55,7 @@ class Trainer:
         self.optimizers = build_optimizers(model, self.options)
         self.evaluator = Evaluator(
             config.evaluation,
-            rating_head=model.head.num_logits > 1,
+            rating_head=model.head.grades,
             modes=config.data.eval_args.modes,
             seed=config.environment.seed,
             has_labels=config.data.train_neg_sample_args is None,
