@@ -87,6 +87,18 @@ def test_gradients_and_weights(toy, options):
     assert norms["weight_all"] == pytest.approx(by_hand(everything), rel=1e-5)
 
 
+def test_gradients_of_a_scaled_loss(toy):
+    trainer, train, *_ = prepared(toy)
+    batch = next(train.batches())
+    found = []
+    for scale in (1.0, 64.0):
+        trainer.optimizers.zero_grad()
+        (scale * trainer.model.calculate_loss(batch)).backward()
+        trainer.norms.add_step(scale)
+        found.append(trainer.norms.close_epoch())
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
 def test_tracking_changes_nothing(toy):
     results = []
     for track in (False, True):
