@@ -97,7 +97,6 @@ HEADS = [
     HeadCase("label", {"multi_cls": 2}, outputs=2),
     HeadCase("ordinal", {"multi_cls": 5, "multi_head": "ordinal"}, outputs=1),
     HeadCase("regression", {"multi_cls": 5, "multi_head": "regression"}, outputs=2),
-    HeadCase("smooth", {"multi_cls": 5, "label_smoothing": 0.05}),
 ]
 
 
