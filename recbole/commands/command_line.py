@@ -19,6 +19,8 @@ _SUBCOMMANDS = {
     "compare": "recbole.commands.compare_command",
     "rank_eval": "recbole.commands.rank_eval_command",
     "data": "recbole.commands.data_command",
+    "robustness": "recbole.commands.robustness_command",
+    "lipschitz": "recbole.commands.lipschitz_command",
 }
 
 _DESCRIPTION = """\
@@ -59,6 +61,10 @@ commands that use a trained model (run_recbole.py <command> --help says more):
       what two models recommend to a user, side by side, also as a page (compare.html)
   run_recbole.py rank_eval --checkpoint saved/A.pth saved/B.pth
       NDCG and Recall on the same candidates; the same as recbole_rank_eval.py
+  run_recbole.py robustness --checkpoint saved/A.pth saved/B.pth
+      AUC and LogLoss under noise on the input embeddings
+  run_recbole.py lipschitz --checkpoint saved/A.pth saved/B.pth
+      how steep the click probability is: norms of its gradients at the test rows
 
 commands for data sets:
   run_recbole.py data import ratings.csv --user=uid --item=sku --rating=stars

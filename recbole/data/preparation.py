@@ -30,10 +30,11 @@ from recbole.data.negative_loader import NegativeLoader
 from recbole.data.options import DataOptions
 from recbole.data.prepared import Prepared
 from recbole.data.schema import Schema
+from recbole.data.shuffling import shuffle_levels
 from recbole.data.source_files import Sources
 from recbole.data.stream_loader import StreamLoader
 from recbole.data.target import TargetColumns, make_target
-from recbole.errors import DataError
+from recbole.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ def create_dataset(config: Any) -> Dataset:
 def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loader]:
     """The Loaders of training, validation and test, on the device of a Config.
 
+    With `shuffle_levels` the ratings of the training part are permuted (`shuffling.py`).
+
     With `train_neg_sample_args` every row is a positive, and the training batches hold negatives
     too.
 
@@ -100,6 +103,13 @@ def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loa
         )
     train, valid, test = dataset.build()
     device, seed = torch.device(config["device"]), config["seed"]
+    if config["shuffle_levels"]:
+        if dataset.stream is not None:
+            raise ConfigError(
+                "Options 'shuffle_levels' and 'stream' are at odds: ratings on disk are not"
+                " permuted; leave out one of them"
+            )
+        shuffle_levels(train, seed)
     for part, rows in dataset.statistics["parts"].items():
         _log.debug("%s: %s rows", part, f"{rows:,}")
     if dataset.stream is not None:

@@ -16,7 +16,7 @@ from recbole.data.interaction import Interaction, widen
 from recbole.data.schema import FeatureSource, FeatureType, Schema
 from recbole.errors import ConfigError
 from recbole.model.embedding import FieldEmbedding, FirstOrderLinear
-from recbole.model.head import Head, Scores, build_head
+from recbole.model.head import Head, RatingHead, Scores, build_head
 from recbole.model.options import UndeclaredOptions
 from recbole.model.precision import choose_precision
 from recbole.model.types import Batch, HasSchema, InputType, ModelConfig, ModelType
@@ -99,6 +99,7 @@ class ContextRecommender(AbstractRecommender):
         self.options = config.model_options
         self.head = build_head(config.supervision, schema.target)
         self._check_head()
+        self._weighs_penalty = config.supervision.penalty_weight is not None
 
         self.LABEL = config["LABEL_FIELD"]
         self.device = config["device"]
@@ -134,6 +135,11 @@ class ContextRecommender(AbstractRecommender):
         return None
 
     # What a model uses
+
+    @property
+    def schema(self) -> Schema:
+        """The fields it reads, the ids and the target."""
+        return self._schema
 
     def concat_embed_input_fields(self, interaction: Batch) -> Tensor:
         """The vector of each field: [B, F, D]."""
@@ -208,7 +214,13 @@ class ContextRecommender(AbstractRecommender):
         return self.head.scores(self._logits(batch))
 
     def _head_loss(self, batch: Batch) -> dict[str, Tensor]:
-        return self.head.loss(self._logits(batch), batch, self.penalty())
+        penalty = self.penalty()
+        if penalty is None and self._weighs_penalty:
+            raise ConfigError(
+                f"Option 'penalty_weight': {self.__class__.__name__} has no penalty to be weighted"
+                " here; leave it out, or set the model's reg_weight above 0, if it has one"
+            )
+        return self.head.loss(self._logits(batch), batch, penalty)
 
     def _logits(self, batch: Batch) -> Tensor:
         with self.precision.applied():
@@ -218,9 +230,9 @@ class ContextRecommender(AbstractRecommender):
         return getattr(self.__class__, method) is not getattr(ContextRecommender, method)
 
     def _check_head(self) -> None:
-        if self.head.num_logits > 1 and not self._overrides("logits"):
+        if isinstance(self.head, RatingHead) and not self._overrides("logits"):
             raise ConfigError(
-                f"multi_cls={self.head.num_logits} needs a model that returns its logits, and "
+                f"multi_cls={self.head.num_classes} needs a model that returns its logits, and "
                 f"{self.__class__.__name__} computes its own loss from a single one: implement "
                 "logits(batch) -> [B, self.head.num_logits] instead of calculate_loss and "
                 "predict, or leave multi_cls out."

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from recbole.model.layers import Dropout
 from recbole.model.mapping import one_by_one
@@ -68,12 +67,11 @@ class _RowProducts(torch.autograd.Function):
         return one_by_one(_RowProducts, info, in_dims, inputs)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         left, right = ctx.saved_tensors
         return (
-            _row_products(grad, right.transpose(-3, -2)),
-            _row_products(left.transpose(-3, -2), grad),
+            _RowProducts.apply(grad, right.transpose(-3, -2)),
+            _RowProducts.apply(left.transpose(-3, -2), grad),
         )
 
 

@@ -18,7 +18,7 @@ from recbole.config import Config
 from recbole.data import Dataset, Interaction, Loader, create_dataset, data_preparation
 from recbole.errors import CheckpointError, ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.model.head import RatingHead
+from recbole.model.head import RatingHead, SoftmaxHead
 from recbole.quick_start.comparison import (
     Comparison,
     HeldOut,
@@ -176,6 +176,7 @@ class _Side:
         if isinstance(head, RatingHead):
             levels = tuple(head.levels.tolist())
             words = f"{len(levels)} rating levels, λ = {head.ratio:g}"
+            words += "" if isinstance(head, SoftmaxHead) else f", {config.supervision.multi_head}"
         return RankedList(
             letter=letter,
             name=name,

@@ -233,6 +233,9 @@ def _together(
     device = configs[0].device
     if len(configs) == 1 or not wanted or (wanted == "auto" and device.type != "cuda"):
         return None
+    if configs[0].supervision.shuffle_levels:
+        logger.warning("The seeds are trained in turn: shuffle_levels permutes each run's ratings")
+        return None
     prepared, runs = [], []
     for config in configs:
         data, trainer = _prepare(config, dataset.with_seed(config.environment.seed))

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
-from recbole.data import Loader, candidates, create_dataset, data_preparation
+from recbole.data import Loader, candidates
 from recbole.data.candidates import Candidates
 from recbole.data.staging import replacing
 from recbole.errors import ConfigError
 from recbole.evaluator import Evaluator, EvaluatorType
 from recbole.evaluator.metrics import find_metric
 from recbole.quick_start.device import device_overrides
-from recbole.quick_start.same_data import refuse_changed_data
+from recbole.quick_start.held_out import of_one_data_set, rebuild_parts
 from recbole.trainer import checkpoint
 from recbole.trainer.checkpoint import Checkpoint
 from recbole.trainer.record import describe_device, finite, versions
@@ -30,8 +30,6 @@ from recbole.trainer.record import describe_device, finite, versions
 logger = logging.getLogger(__name__)
 
 PARTS = ("valid", "test")
-#: Options of the data that change neither rows nor ids.
-_WITHOUT_EFFECT = ("data_path", "train_batch_size", "eval_batch_size", "shuffle", "eval_args")
 
 
 @dataclass(frozen=True)
@@ -134,8 +132,8 @@ def rank_eval(
     loaded = [checkpoint.load(path, **overrides) for path in checkpoints]
     kept = _Kept(candidates_file, seed)
     results: list[list[RankResult]] = [[] for _ in loaded]
-    for indices in _of_one_data_set(loaded):
-        parts = _rebuild(loaded[indices[0]])
+    for indices in of_one_data_set(loaded):
+        parts = rebuild_parts(loaded[indices[0]])
         for index in indices:
             results[index] = _rank(loaded[index], parts, kept, seed)
     kept.write()
@@ -192,22 +190,6 @@ class _Kept:
         logger.info("Candidates written to %s", self.path)
 
 
-def _rebuild(saved: Checkpoint) -> dict[str, Loader]:
-    """The validation and test parts of a checkpoint's run."""
-    config = saved.config
-    logger.info(
-        "%s: data and split rebuilt from its own config (%s, seed %s, eval_args %s)",
-        saved.path,
-        config.dataset,
-        config.environment.seed,
-        {k: v for k, v in config.data.eval_args.model_dump().items() if k != "mode"},
-    )
-    dataset = create_dataset(config)
-    refuse_changed_data(saved, dataset)
-    _, valid, test = data_preparation(config, dataset)
-    return {"valid": valid, "test": test}
-
-
 def _rank(
     saved: Checkpoint, parts: Mapping[str, Loader], kept: _Kept, seed: int | None
 ) -> list[RankResult]:
@@ -217,7 +199,7 @@ def _rank(
     draw_seed = config.environment.seed if seed is None else seed
     evaluator = Evaluator(
         config.evaluation,
-        rating_head=model.head.num_logits > 1,
+        rating_head=model.head.grades,
         modes=config.data.eval_args.modes,
         seed=draw_seed,
         has_labels=config.data.train_neg_sample_args is None,
@@ -251,19 +233,6 @@ def _rank(
             )
         )
     return results
-
-
-def _of_one_data_set(loaded: Sequence[Checkpoint]) -> list[list[int]]:
-    """The checkpoints, by position, in groups whose data and split are the same."""
-    groups: dict[str, list[int]] = {}
-    for index, saved in enumerate(loaded):
-        options = saved.config.data.model_dump()
-        options["split"] = {k: v for k, v in options["eval_args"].items() if k != "mode"}
-        for name in _WITHOUT_EFFECT:
-            del options[name]
-        same = (saved.config.dataset, saved.config.environment.seed, options, saved.fingerprint)
-        groups.setdefault(json.dumps(same, sort_keys=True, default=str), []).append(index)
-    return list(groups.values())
 
 
 def _valid_metric(metrics: Sequence[str], topk: Sequence[int]) -> str:

@@ -46,6 +46,10 @@ class TrainingOptions(Options):
     enable_scaler: bool = Field(
         False, description="scale the loss under enable_amp; precision=fp16 always does"
     )
+    track_norms: bool = Field(
+        False,
+        description="note L2 norms of embeddings and their gradients, epoch by epoch (Fig. 2)",
+    )
     loss_decimal_place: int = Field(4, ge=0, le=15, description="decimals of a logged loss")
 
     @field_validator("learner", mode="before")

@@ -26,7 +26,10 @@ from recbole.data.staging import replacing
 
 @dataclass
 class EpochRecord:
-    """One epoch: mean training loss and its parts, the seconds it took, what validation said."""
+    """One epoch: mean training loss and its parts, the seconds it took, what validation said.
+
+    `norms` are those of the embeddings, as `recbole.trainer.norms` names them, where tracked.
+    """
 
     epoch: int
     train_loss: float
@@ -34,6 +37,7 @@ class EpochRecord:
     train_seconds: float
     valid_result: dict[str, float] | None = None
     valid_seconds: float | None = None
+    norms: dict[str, float] | None = None
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Scalars for TensorBoard: losses and validation metrics by epoch."""
+"""Scalars for TensorBoard: losses, validation metrics and norms by epoch."""
 
 from __future__ import annotations
 
@@ -43,5 +43,6 @@ class Scalars:
         scalars = {"Loss/Train": epoch.train_loss}
         scalars |= {f"Loss/Train_{name}": value for name, value in epoch.loss_parts.items()}
         scalars |= {f"Valid/{name}": value for name, value in (epoch.valid_result or {}).items()}
+        scalars |= {f"Norm/{name}": value for name, value in (epoch.norms or {}).items()}
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, epoch.epoch)

@@ -27,6 +27,7 @@ def capture(trainer: Trainer) -> dict[str, Any]:
         "stopping": asdict(trainer.stopping),
         "epoch": trainer.epoch,
         "losses": {"names": trainer.losses.names, "steps": trainer.losses.steps},
+        "norms": None if trainer.norms is None else trainer.norms.state(),
         "random_cpu": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state(trainer.device) if on_cuda else None,
     }
@@ -41,6 +42,8 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     trainer.epoch = state["epoch"]
     trainer.losses.names = state["losses"]["names"]
     trainer.losses.steps = state["losses"]["steps"]
+    if trainer.norms is not None and state.get("norms") is not None:
+        trainer.norms.restore(state["norms"])
     torch.set_rng_state(state["random_cpu"])
     if trainer.device.type == "cuda" and state["random_cuda"] is not None:
         torch.cuda.set_rng_state(state["random_cuda"], trainer.device)

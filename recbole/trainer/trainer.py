@@ -22,6 +22,7 @@ from recbole.trainer.early_stopping import EarlyStopping
 from recbole.trainer.files import RunFiles
 from recbole.trainer.interruption import Interruption, TrainingInterrupted, interruptible
 from recbole.trainer.losses import EpochLosses
+from recbole.trainer.norms import EmbeddingNorms
 from recbole.trainer.optimizer import build_optimizers
 from recbole.trainer.progress import progress_bar
 from recbole.trainer.record import EpochRecord, RunRecord
@@ -54,7 +55,7 @@ class Trainer:
         self.optimizers = build_optimizers(model, self.options)
         self.evaluator = Evaluator(
             config.evaluation,
-            rating_head=model.head.num_logits > 1,
+            rating_head=model.head.grades,
             modes=config.data.eval_args.modes,
             seed=config.environment.seed,
             has_labels=config.data.train_neg_sample_args is None,
@@ -63,6 +64,7 @@ class Trainer:
             self.options.stopping_step, config.evaluation.bigger_is_better
         )
         self.losses = EpochLosses(self.device)
+        self.norms = EmbeddingNorms(model, self.device) if self.options.track_norms else None
         self.epoch = 0  # the one being trained, or to be trained next
         self.finished = False
 
@@ -168,6 +170,7 @@ class Trainer:
             train_loss=means.pop("loss"),
             loss_parts=means,
             train_seconds=round(seconds, 3),
+            norms=None if self.norms is None else self.norms.close_epoch(),
         )
         self.record.epochs.append(epoch)
         self.losses = EpochLosses(self.device)
@@ -179,6 +182,8 @@ class Trainer:
         self.optimizers.zero_grad()
         parts = self.model.loss_parts(batch)
         self.scaler.scale(parts["loss"]).backward()
+        if self.norms is not None:
+            self.norms.add_step(self.scaler.get_scale())
         if self.options.clip_grad_norm is not None:
             self.optimizers.unscale(self.scaler)
             clip = self.options.clip_grad_norm

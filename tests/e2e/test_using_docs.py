@@ -14,7 +14,7 @@ from tests.conftest import write_movielens_like
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/using.md").read_text(encoding="utf-8")
-NAMES = ("rank_eval", "predict", "recommend", "compare")
+NAMES = ("rank_eval", "predict", "recommend", "compare", "robustness", "lipschitz")
 
 
 def blocks(language):

@@ -30,7 +30,7 @@ class StandIn:
 
     def __init__(self, folder: Path, name: str = "toy", seed: int = 2020, **options: Any) -> None:
         self.data = DataOptions(data_path=str(folder), **options)
-        self._values = {"dataset": name, "seed": seed, "device": "cpu"}
+        self._values = {"dataset": name, "seed": seed, "device": "cpu", "shuffle_levels": False}
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]

@@ -36,6 +36,7 @@ class HeadCase:
     supervision: dict[str, Any]
     levels: tuple[float, ...] = STARS
     threshold: float = 4.0
+    outputs: int | None = None
 
     def __str__(self) -> str:
         return self.label
@@ -46,7 +47,21 @@ class HeadCase:
 
     @property
     def positive(self) -> Tensor:
+        if self.supervision["multi_cls"] == 2:
+            return torch.tensor([False, True])
         return torch.tensor(self.levels) >= self.threshold
+
+    @property
+    def num_logits(self) -> int:
+        return self.outputs or self.supervision.get("multi_cls", 1)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the click is the sum of the positive classes."""
+        return (
+            self.supervision.get("multi_agg") != "logit"
+            and self.supervision.get("multi_head") != "regression"
+        )
 
 
 MLP = {"mlp_hidden_size": [16, 8], "dropout_prob": 0.0}
@@ -79,6 +94,9 @@ HEADS = [
     HeadCase("5-prob", {"multi_cls": 5}),
     HeadCase("5-logit", {"multi_cls": 5, "multi_agg": "logit"}),
     HeadCase("10-prob", {"multi_cls": 10}, HALF_STARS, 3.5),
+    HeadCase("label", {"multi_cls": 2}, outputs=2),
+    HeadCase("ordinal", {"multi_cls": 5, "multi_head": "ordinal"}, outputs=1),
+    HeadCase("regression", {"multi_cls": 5, "multi_head": "regression"}, outputs=2),
 ]
 
 
@@ -103,13 +121,14 @@ class TestModel:
     def test_shapes(
         self, model: ContextRecommender, batch: dict[str, Tensor], head: HeadCase
     ) -> None:
-        outputs = head.supervision.get("multi_cls", 1)
-        assert model.logits(batch).shape == (64, outputs)
+        assert model.logits(batch).shape == (64, head.num_logits)
+        assert model.head.num_logits == head.num_logits
         assert model(batch).shape == (64,)
         assert model.predict(batch).shape == (64,)
         parts = model.loss_parts(batch)
         assert all(part.shape == () and part.isfinite() for part in parts.values())
-        assert ("ce" in parts) == (outputs > 1)
+        rating_losses = {"ce", "mse"} & set(parts)
+        assert len(rating_losses) == ("multi_cls" in head.supervision)
         loss = model.calculate_loss(batch)
         assert isinstance(loss, Tensor)
         assert loss.shape == ()
@@ -185,7 +204,8 @@ class TestModel:
             return
         assert scores.classes is not None
         torch.testing.assert_close(scores.classes.sum(dim=1), torch.ones(64))
-        if head.supervision.get("multi_agg") != "logit":
+        assert scores.classes.shape == (64, head.supervision["multi_cls"])
+        if head.adds_up:
             torch.testing.assert_close(scores.click, scores.classes[:, head.positive].sum(dim=1))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recbole.data.schema import Target
 from recbole.errors import ConfigError
-from recbole.model.head import BinaryHead, RatingHead, SupervisionOptions, build_head
+from recbole.model.head import BinaryHead, SoftmaxHead, SupervisionOptions, build_head
 from tests.unit.model.stand_in import HALF_STARS, STARS
 
 TARGETS = {
@@ -24,11 +24,11 @@ TARGETS = {
 }
 
 
-def rating_head(classes: int, ratio: float = 0.7, agg: str = "prob") -> tuple[RatingHead, int]:
+def rating_head(classes: int, ratio: float = 0.7, agg: str = "prob") -> tuple[SoftmaxHead, int]:
     target, negative = TARGETS[classes]
     options = SupervisionOptions(multi_cls=classes, multi_ratio=ratio, multi_agg=agg)
     head = build_head(options, target)
-    assert isinstance(head, RatingHead)
+    assert isinstance(head, SoftmaxHead)
     return head, negative
 
 
@@ -70,7 +70,7 @@ def slow_parts(
 @pytest.mark.parametrize("scale", [1.0, 10.0, 1e4])
 @pytest.mark.parametrize("agg", ["prob", "logit"])
 @pytest.mark.parametrize("classes", TARGETS)
-class TestRatingHead:
+class TestSoftmaxHead:
     """Equations 10 to 13, for every number of classes and size of logits."""
 
     def test_loss_and_its_parts(self, classes: int, agg: str, scale: float) -> None:
@@ -150,7 +150,7 @@ def test_classes(
 ) -> None:
     target = Target("label", "rating", levels[-1], tuple(map(float, levels)))
     head = build_head(SupervisionOptions(multi_cls=classes), target)
-    assert isinstance(head, RatingHead)
+    assert isinstance(head, SoftmaxHead)
     assert head.num_logits == classes
     found = head.classes({"rating": torch.tensor(ratings, dtype=torch.float32)})
     assert found.dtype == torch.int64
@@ -194,7 +194,7 @@ class TestBinaryHead:
 
 
 def test_heads_have_no_parameters_and_nothing_to_save() -> None:
-    for head in (rating_head(5)[0], BinaryHead(Target("label"))):
+    for head in (rating_head(5)[0], build_head(SupervisionOptions(), Target("label"))):
         assert not list(head.parameters())
         assert not head.state_dict()
 
