@@ -320,8 +320,8 @@ def test_together_is_alone_on_cuda(toy, double, model):
 
 
 def test_the_command_prints_a_row_for_each_seed_then_mean_and_deviation(toy, capsys):
-    options = [f"--{name}={value}" for name, value in toy.items() if value is not None]
-    given = ["-m", "NFM", "-d", "toy", *options, "--epochs=1", "--seeds=7,11"]
+    options = [f"--{name}={value}" for name, value in {**toy, "epochs": 1}.items()]
+    given = ["-m", "NFM", "-d", "toy", *options, "--seeds=7,11"]
     assert main([*given, "--metrics=[AUC,LogLoss]"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     title, first, second, mean, std, _, auc, _ = rows
