@@ -3,8 +3,8 @@
 Filters, the target and the split need ids, rating and, where options name them, time and filtered
 columns; those are read first, and go through the very functions that prepare data in memory. All
 other columns of the interactions follow one at a time, are encoded, put into the order of the parts
-and written away. So memory holds about 70 bytes for each row (N of them), however many columns
-there are, and, of a sequence column, the elements of that one column.
+and written away. So memory holds some 120 bytes for each row, however many columns there are, and,
+of a sequence column, the elements of that one column.
 
 `<folder>/.stream/<key>/` keeps the result, named by all that it depends on.
 """

@@ -176,3 +176,13 @@ def test_time_is_needed_where_it_is_asked_for(tmp_path, args):
     options = {"eval_args": args, "load_col": {"inter": ["user_id", "item_id", "rating"]}}
     with pytest.raises(DataError, match=r"needs the float column 'timestamp'"):
         prepared(tmp_path, **options).build()
+
+
+def test_another_seed_splits_the_same_data_anew(tmp_path):
+    """Also where the split under the first seed has been made already."""
+    dataset = prepared(tmp_path, eval_args={"split": {"RS": [0.5, 0.25, 0.25]}})
+    before = dataset.rows_of("train").tolist()
+    others = [dataset.with_seed(seed) for seed in range(8)]
+    assert len({tuple(other.rows_of("train").tolist()) for other in others}) > 1
+    assert dataset.rows_of("train").tolist() == before
+    assert all(other.inter_feat is dataset.inter_feat for other in others)

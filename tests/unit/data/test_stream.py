@@ -52,7 +52,9 @@ def wide(tmp_path, monkeypatch):
             price = random.choice(["", f"{random.random() * 90:.3f}"])
             words = " ".join(random.choice(list("xyzuvw"), random.integers(0, 4)))
             sizes = " ".join(f"{v:.2f}" for v in random.random(random.integers(0, 3)))
-            file.write(f"{line}\t{shop}\t{price}\t{words}\t{sizes}\n")
+            *ids_and_rating, _ = line.split("\t")
+            time = random.integers(1000, 2000)  # not in the order of the file
+            file.write("\t".join([*ids_and_rating, f"{time}\t{shop}\t{price}\t{words}\t{sizes}\n"]))
     monkeypatch.chdir(tmp_path)
     return {**TOY_OPTIONS, "numerical_features": ["price", "sizes", "height"]}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from recbole.commands.command_line import main
 from recbole.config import Config
 from recbole.data import create_dataset
 from recbole.errors import ConfigError, TrainingDivergedError
@@ -316,3 +317,18 @@ def test_together_is_alone_on_cuda(toy, double, model):
     for seed, run in zip(SEEDS, result["runs"], strict=True):
         one = alone(options, seed, model)
         assert run["test_result"] == pytest.approx(one["test_result"], abs=1e-6)
+
+
+def test_the_command_prints_a_row_for_each_seed_then_mean_and_deviation(toy, capsys):
+    options = [f"--{name}={value}" for name, value in {**toy, "epochs": 1}.items()]
+    given = ["-m", "NFM", "-d", "toy", *options, "--seeds=7,11"]
+    assert main([*given, "--metrics=[AUC,LogLoss]"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    title, first, second, mean, std, _, auc, _ = rows
+    assert title == ["test", "auc", "logloss"]
+    assert [first[0], second[0], mean[0], std[0]] == ["7", "11", "mean", "std"]
+    assert float(mean[1]) == pytest.approx((float(first[1]) + float(second[1])) / 2, abs=1e-4)
+    assert float(std[1]) == pytest.approx(
+        abs(float(first[1]) - float(second[1])) / 2**0.5, abs=1e-4
+    )
+    assert auc == ["test", "auc:", mean[1], "±", std[1]]
