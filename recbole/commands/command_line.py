@@ -18,6 +18,7 @@ _SUBCOMMANDS = {
     "recommend": "recbole.commands.recommend_command",
     "compare": "recbole.commands.compare_command",
     "rank_eval": "recbole.commands.rank_eval_command",
+    "sweep": "recbole.commands.sweep_command",
 }
 
 _DESCRIPTION = """\
@@ -40,6 +41,10 @@ examples:
       what the options are, where each comes from and what it means
   run_recbole.py --resume=saved/DCNV2-Nov-21-2026_10-00-00-000000.pth
       go on with an interrupted run
+
+commands for many runs (run_recbole.py <command> --help says more):
+  run_recbole.py sweep --model=DCNV2,WideDeep --dataset=ml-100k --seed=2020,2021 --jobs=2
+      a grid of runs into one table of results; goes on where it was stopped
 
 commands that use a trained model (run_recbole.py <command> --help says more):
   run_recbole.py predict --checkpoint=saved/<Model>-<time>.pth --input=rows.csv --output=scores.csv

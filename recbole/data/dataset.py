@@ -277,6 +277,12 @@ class Dataset:
             part.part = name
         return parts
 
+    def with_seed(self, seed: int) -> Dataset:
+        """The same data set, to be split under another seed; nothing is read again."""
+        other = copy.copy(self)
+        other._seed, other._rows = seed, None
+        return other
+
     def interactions_of(self, *parts: str) -> Interaction:
         """The interactions of some parts, in the order of the parts named; also asked of a part."""
         rows = dict(zip(PARTS, self._rows_of_parts(), strict=True))

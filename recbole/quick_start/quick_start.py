@@ -139,6 +139,30 @@ def objective_function(
     return {"model": config.model, **_train_and_test(config, data, trainer, saved)}
 
 
+def run_prepared(
+    config: Config, dataset: Dataset, resume_from: str | Path | None = None
+) -> tuple[Result, Trainer]:
+    """The run of a Config on a data set that has been read; logging is left as it is.
+
+    Args:
+        config: the options of the run.
+        dataset: what `create_dataset` makes of them; it may serve several runs.
+        resume_from: the checkpoint of this run, where it was interrupted.
+
+    Returns:
+        RecBole's dictionary (see `run_recbole`), and the trainer that made it.
+
+    Raises:
+        CheckpointError: the checkpoint is unusable.
+        RecBoleError: see `run_recbole`.
+    """
+    init_seed(config.environment.seed, config.environment.reproducibility)
+    data, trainer = _prepare(config, dataset)
+    if resume_from is not None:
+        trainer.resume_checkpoint(resume_from)
+    return _train_and_test(config, data, trainer, saved=True), trainer
+
+
 class _Data(NamedTuple):
     dataset: Dataset
     train: Loader
@@ -157,8 +181,9 @@ def _begin(config: Config) -> None:
     logger.info("Log file: %s", log_file)
 
 
-def _prepare(config: Config) -> tuple[_Data, Trainer]:
-    dataset = create_dataset(config)
+def _prepare(config: Config, dataset: Dataset | None = None) -> tuple[_Data, Trainer]:
+    """Data, model and trainer; a data set that is there already is not read again."""
+    dataset = create_dataset(config) if dataset is None else dataset
     logger.info("%s", dataset)
     train_data, valid_data, test_data = data_preparation(config, dataset)
 
