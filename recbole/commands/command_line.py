@@ -19,6 +19,7 @@ _SUBCOMMANDS = {
     "compare": "recbole.commands.compare_command",
     "rank_eval": "recbole.commands.rank_eval_command",
     "sweep": "recbole.commands.sweep_command",
+    "reproduce": "recbole.commands.reproduce_command",
 }
 
 _DESCRIPTION = """\
@@ -45,6 +46,8 @@ examples:
 commands for many runs (run_recbole.py <command> --help says more):
   run_recbole.py sweep --model=DCNV2,WideDeep --dataset=ml-100k --seed=2020,2021 --jobs=2
       a grid of runs into one table of results; goes on where it was stopped
+  run_recbole.py reproduce --dataset=ml-100k --quick --jobs=2
+      the paper's tables and figures as a page
 
 commands that use a trained model (run_recbole.py <command> --help says more):
   run_recbole.py predict --checkpoint=saved/<Model>-<time>.pth --input=rows.csv --output=scores.csv

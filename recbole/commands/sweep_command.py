@@ -80,7 +80,6 @@ def main(arguments: Sequence[str]) -> None:
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
     from recbole.commands.sweep_terminal import finish, watched
     from recbole.sweep.grid import Grid
-    from recbole.sweep.measures import DEFAULT_MEASURES
     from recbole.sweep.plan import make_plan
     from recbole.sweep.table import ResultsTable
 
@@ -92,14 +91,13 @@ def main(arguments: Sequence[str]) -> None:
         grid = grid.with_config_files(
             [path for given in flags.config_files for path in given.split()]
         )
+    if flags.measures is not None:
+        grid = grid.with_measures(flags.measures)
     if flags.dry_run:
         _print_commands(grid)
         return
-    measures = grid.measures if flags.measures is None else flags.measures
     table = ResultsTable(flags.results or grid.results or _RESULTS)
-    plan = make_plan(
-        grid.cells(), table, DEFAULT_MEASURES if measures is None else measures, flags.retry
-    )
+    plan = make_plan(grid.cells(), table, flags.retry)
     finish(watched(plan, table, flags.jobs), plan, table)
 
 

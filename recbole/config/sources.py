@@ -52,11 +52,14 @@ def dataset_layer(dataset: str) -> Layer | None:
     """
     if not dataset or Path(dataset).name != dataset:
         raise ConfigError(f"Data set: expected the name of a folder, got {dataset!r}")
-    for folder in _config_folders():
-        path = folder / "dataset" / f"{dataset}.yaml"
-        if path.is_file():
-            return Layer(f"configs/dataset/{path.name}", read_file(path))
-    return None
+    path = config_file(f"dataset/{dataset}.yaml")
+    return None if path is None else Layer(f"configs/dataset/{path.name}", read_file(path))
+
+
+def config_file(name: str) -> Path | None:
+    """The file of a name below `configs/`, the working directory's first; None if there is none."""
+    paths = (folder / name for folder in _config_folders())
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _config_folders() -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Cell:
         variant: the name of its set of options, for people to read; no part of its identity.
         options: what it sets beside model, data set and seed.
         config_files: the files that its options are laid over.
+        measures: what is measured of the trained model (see `measures.py`).
     """
 
     model: str
@@ -45,6 +46,11 @@ class Cell:
     variant: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     config_files: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+
+    def with_measures(self, names: Iterable[str]) -> Cell:
+        """The same run with more to be measured of it."""
+        return replace(self, measures=tuple(dict.fromkeys((*self.measures, *names))))
 
     def config(self, **overrides: Any) -> Config:
         """The options of the run, validated.
@@ -123,11 +129,3 @@ def _identity(path: Path) -> tuple[int, int]:
 def _sha256(path: Path, size: int, changed: int) -> str:  # noqa: ARG001 - a changed file is another
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def unique(cells: Iterable[Cell]) -> list[Cell]:
-    """The cells without those that say the same as an earlier one."""
-    found: dict[tuple[Any, ...], Cell] = {}
-    for cell in cells:
-        found.setdefault((cell.dataset, *cell.arguments()), cell)
-    return list(found.values())

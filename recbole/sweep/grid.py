@@ -15,7 +15,8 @@ from recbole.config.options import Options
 from recbole.config.sources import COMMAND_LINE
 from recbole.config.yaml_values import read_file
 from recbole.errors import ConfigError, did_you_mean
-from recbole.sweep.cell import Cell, unique
+from recbole.sweep.cell import Cell
+from recbole.sweep.measures import DEFAULT_MEASURES
 from recbole.sweep.option_text import option_text, split_values
 
 #: The axes that every grid has, in the order of the runs: the first seed of everything comes first.
@@ -116,6 +117,10 @@ class Grid:
         """With other files of options."""
         return replace(self, config_files=tuple(paths))
 
+    def with_measures(self, names: Sequence[str]) -> Grid:
+        """With other measures."""
+        return replace(self, measures=tuple(names))
+
     def only(self, variants: Sequence[str]) -> Grid:
         """With some of the variants.
 
@@ -131,7 +136,7 @@ class Grid:
         return replace(self, variants={name: self.variants[name] for name in variants})
 
     def cells(self) -> list[Cell]:
-        """Every run of the grid, none twice.
+        """Every run of the grid.
 
         Raises:
             ConfigError: there is no model or no data set.
@@ -146,6 +151,7 @@ class Grid:
                     f"Option '{name}' is required: give --{name}=<name>, several with commas, or"
                     f" name it under 'grid' of a grid file"
                 )
+        measures = tuple(DEFAULT_MEASURES if self.measures is None else self.measures)
         cells = []
         for dataset, seed, model in product(datasets, seeds, models):
             files = tuple(_filled(path, model, dataset) for path in self.config_files)
@@ -163,9 +169,10 @@ class Grid:
                             variant=" ".join([name, *labels]).strip(),
                             options=options,
                             config_files=files,
+                            measures=measures,
                         )
                     )
-        return unique(cells)
+        return cells
 
 
 def _listed(value: Any) -> list[Any]:

@@ -37,6 +37,9 @@ Measure = Callable[[Trained], dict[str, Any]]
 #: Each measure's function, which is imported when it is asked for.
 MEASURES = {
     "ranking": "recbole.sweep.measures:ranking",
+    "norms": "recbole.sweep.measures:norms",
+    "robustness": "recbole.sweep.measures:robustness",
+    "lipschitz": "recbole.sweep.measures:lipschitz",
 }
 
 #: What is measured where nothing is said.
@@ -71,3 +74,24 @@ def ranking(trained: Trained) -> dict[str, Any]:
         "candidate_seed": test.candidate_seed,
         "seconds": test.seconds,
     }
+
+
+def norms(trained: Trained) -> dict[str, Any]:
+    """L2 norms of the embeddings and their gradients, of a run with `track_norms` (Fig. 2)."""
+    return dict(import_module("recbole.trainer.norms").summarise_norms(trained.record))
+
+
+def robustness(trained: Trained) -> dict[str, Any]:
+    """AUC and LogLoss under noise on the input embeddings (Fig. 3)."""
+    return _of_one("robustness", trained)
+
+
+def lipschitz(trained: Trained) -> dict[str, Any]:
+    """How steep the click probability is, and the softmax's Jacobian (Theorem 1)."""
+    return _of_one("lipschitz", trained)
+
+
+def _of_one(name: str, trained: Trained) -> dict[str, Any]:
+    function = getattr(import_module("recbole.quick_start.measurements"), name)
+    (found,) = function([trained.checkpoint], read=trained.read)
+    return dict(found)

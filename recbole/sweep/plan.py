@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from recbole.errors import ConfigError, DataError
@@ -16,15 +16,13 @@ class Plan:
     """The cells of a sweep, in the order in which they are begun.
 
     Attributes:
-        cells: by their keys; two cells whose options come to the same are one.
-        measures: what is measured of each.
+        cells: by their keys; cells whose options come to the same are one, the first of them.
         retry: whether failures of earlier sweeps are tried again; `attempts` tells them from those
             of this one.
         without_data: cells whose data is not there, with the reason.
     """
 
     cells: Mapping[str, Cell]
-    measures: tuple[str, ...] = ()
     retry: bool = False
     attempts: Mapping[str, int] = field(default_factory=dict)
     without_data: Mapping[Cell, str] = field(default_factory=dict)
@@ -35,13 +33,12 @@ class Plan:
             return True
         if row.status == FAILED:
             return self.retry and row.attempt <= self.attempts.get(key, 0)
-        return bool(missing_measures(row, self.measures, again=self.retry))
+        return bool(missing_measures(row, self.cells[key].measures, again=self.retry))
 
 
 def make_plan(
     cells: Iterable[Cell],
     table: ResultsTable,
-    measures: Sequence[str] = (),
     retry: bool = False,
 ) -> Plan:
     """Validate every cell and find its key. A data set that is not there is fetched.
@@ -49,12 +46,12 @@ def make_plan(
     Raises:
         ConfigError: an option of a cell, or a measure, is at fault; nothing has been run.
     """
-    for name in measures:
-        find_measure(name)
     keyed: dict[str, Cell] = {}
     absent: dict[Cell, str] = {}
     fingerprints: dict[tuple[str, str], dict[str, str] | str] = {}
     for cell in cells:
+        for name in cell.measures:
+            find_measure(name)
         try:
             config = cell.config()
         except ConfigError as error:
@@ -69,6 +66,7 @@ def make_plan(
         if isinstance(data, str):
             absent[cell] = data
         else:
-            keyed.setdefault(cell_key(config, data), cell)
+            key = cell_key(config, data)
+            keyed[key] = keyed.get(key, cell).with_measures(cell.measures)
     attempts = {row.key: row.attempt for row in table.rows(keyed) if row.status != FINISHED}
-    return Plan(keyed, tuple(measures), retry, attempts, absent)
+    return Plan(keyed, retry, attempts, absent)

@@ -60,7 +60,6 @@ def run_cell(
     key: str,
     claim: Claim,
     table: ResultsTable,
-    measures: Sequence[str],
     read: Callable[[Config], Dataset],
     retry: bool = False,
 ) -> Row:
@@ -94,7 +93,7 @@ def run_cell(
                 logger.error("%s", traceback.format_exc())
                 row = replace(row, status=FAILED, error=_words(error))
         if row.status == FINISHED:
-            row = _measured(row, table, missing_measures(row, measures, again=retry), read)
+            row = _measured(row, table, missing_measures(row, cell.measures, again=retry), read)
         row = replace(row, ended=_now(), seconds=round(time.monotonic() - clock, 3))
         if not claim.is_held:
             raise Lost

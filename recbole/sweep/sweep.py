@@ -130,7 +130,7 @@ class _Crew:
                 return
             before = self._table.row(key)
             if before is not None and before.status == FINISHED:
-                lacking = missing_measures(before, self._plan.measures)
+                lacking = missing_measures(before, cell.measures)
                 failed = {name: {"error": cause} for name in lacking}
                 self._table.put(replace(before, measures={**before.measures, **failed}))
             else:
