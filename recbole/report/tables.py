@@ -167,7 +167,8 @@ def cost(results: Results, paper: PaperFigures) -> ReportTable:
     devices = sorted({row.device for row in results.every_row()})
     note = (
         f"Means over models and seeds that have both. Here: {', '.join(devices) or NOT_RUN},"
-        " perhaps with several runs at a time; the paper: one RTX 3090. Evaluation: the validation part."
+        " perhaps with several runs at a time; the paper: one RTX 3090. Evaluation: the validation"
+        " part."
     )
     return ReportTable("table-3", "Table 3: time", columns, rows, note)
 
