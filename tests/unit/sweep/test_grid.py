@@ -98,12 +98,12 @@ def test_arguments_of_another_form(arguments, message):
 
 
 def test_an_unknown_variant(grid):
-    with pytest.raises(ConfigError, match="got 'smoth'. Did you mean 'smooth'"):
+    with pytest.raises(ConfigError, match=r"got 'smoth'\. Did you mean 'smooth'"):
         grid.only(["smoth"])
 
 
 def test_an_unknown_measure():
-    with pytest.raises(ConfigError, match="Unknown measure 'rankin'.* Did you mean 'ranking'"):
+    with pytest.raises(ConfigError, match=r"Unknown measure 'rankin'.* Did you mean 'ranking'"):
         find_measure("rankin")
 
 
