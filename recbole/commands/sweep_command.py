@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recbole.commands.command_parser import CommandParser, positive
@@ -36,7 +37,9 @@ examples:
   recbole sweep configs/paper/sweep.yaml --dataset=ml-1m --variant original smooth-0.7 --dry_run
       what would be run, as commands
   recbole sweep configs/paper/sweep.yaml --retry
-      the same, and what failed before once more"""
+      the same, and what failed before once more
+  recbole sweep --search=hyper.test --model=DCNV2 --dataset=ml-1m --trials=50 --jobs=2
+      the best options of a range each (lines such as: learning_rate loguniform -8,0)"""
 
 _RESULTS = "saved/sweep"
 
@@ -63,6 +66,18 @@ def _parser() -> CommandParser:
         help="what is measured of a trained model (default: the grid's, or ranking)",
     )  # fmt: skip
     parser.add_argument("--retry", action="store_true", help="run what failed before once more")
+    parser.add_argument(
+        "--search", metavar="FILE",
+        help="search the ranges in this parameter file, RecBole's hyper.test, instead of a grid",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trials", type=positive, default=30, metavar="N", help="of the search's study (30)"
+    )
+    parser.add_argument(
+        "--storage", metavar="URL",
+        help="the study's database; machines that name one join it (sqlite in the results' folder)",
+    )  # fmt: skip
+    parser.add_argument("--study", metavar="NAME", help="the study's name (<model>-<dataset>)")
     parser.add_argument(
         "--dry_run", action="store_true", help="print the command of every run, and stop"
     )
@@ -96,7 +111,13 @@ def main(arguments: Sequence[str]) -> None:
     if flags.dry_run:
         _print_commands(grid)
         return
-    table = ResultsTable(flags.results or grid.results or _RESULTS)
+    folder = Path(flags.results or grid.results or _RESULTS)
+    if flags.search is not None:
+        from recbole.commands.search_terminal import run_search
+
+        run_search(flags.search, grid, folder, flags.trials, flags.jobs, flags.storage, flags.study)
+        return
+    table = ResultsTable(folder)
     plan = make_plan(grid.cells(), table, flags.retry)
     finish(watched(plan, table, flags.jobs), plan, table)
 

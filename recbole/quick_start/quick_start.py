@@ -15,6 +15,7 @@ from recbole.model.abstract_recommender import ContextRecommender
 from recbole.quick_start.same_data import refuse_changed_data
 from recbole.trainer import Trainer, checkpoint
 from recbole.trainer.record import describe_device
+from recbole.trainer.trainer import Callback
 from recbole.utils import get_trainer, init_logger, init_seed
 
 logger = logging.getLogger(__name__)
@@ -161,6 +162,28 @@ def run_prepared(
     if resume_from is not None:
         trainer.resume_checkpoint(resume_from)
     return _train_and_test(config, data, trainer, saved=True), trainer
+
+
+def train_prepared(
+    config: Config, dataset: Dataset, callback_fn: Callback | None = None
+) -> tuple[float | None, dict[str, float] | None]:
+    """Train on a data set that has been read, and leave nothing on disk.
+
+    Args:
+        config: the options of the run.
+        dataset: what `create_dataset` makes of them; it may serve several runs.
+        callback_fn: called with (epoch, validation score) after each validation; what it raises
+            ends the training.
+
+    Returns:
+        The best value of `valid_metric`, and all metrics of that validation.
+
+    Raises:
+        RecBoleError: see `run_recbole`.
+    """
+    init_seed(config.environment.seed, config.environment.reproducibility)
+    data, trainer = _prepare(config, dataset)
+    return trainer.fit(data.train, data.valid, saved=False, callback_fn=callback_fn)
 
 
 class _Data(NamedTuple):

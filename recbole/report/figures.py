@@ -115,7 +115,10 @@ def _norms(results: Results, model: str) -> Picture:
             )
         axes.set_xticks([0.2, 1.2], ["users", "items"])
         axes.set_title(f"{kind}s", fontsize=9)
-    left.legend(fontsize=7, frameon=False)
+    shown, names_of_shown = left.get_legend_handles_labels()
+    figure.legend(
+        shown, names_of_shown, loc="outside upper center", ncols=2, fontsize=8, frameon=False
+    )
     return Picture(title, _svg(figure), "; ".join(words), _runs(results, model, ORIGINAL, SMOOTH))
 
 

@@ -32,7 +32,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { padding: .3rem .6rem; text-align: left; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 td.number { text-align: right; }
-#runs td:nth-child(6) { white-space: normal; min-width: 22rem; font-family: monospace;
+#runs td:last-child { white-space: normal; min-width: 40rem; font-family: monospace;
   font-size: .8rem; overflow-wrap: anywhere; }
 th button { all: unset; cursor: pointer; font-weight: 650; color: var(--ink); }
 th button::after { content: " \\2195"; color: var(--soft); }

@@ -16,6 +16,7 @@ from recbole.report.statistics import Comparison
 from recbole.report.tables import Entry, ReportTable, all_tables
 from recbole.report.text import comma_separated, markdown
 from recbole.sweep.monitor import duration
+from recbole.sweep.option_text import option_text
 from recbole.sweep.table import ResultsTable
 
 
@@ -66,7 +67,8 @@ def _lead(results: Results) -> list[str]:
             " works, and says nothing about the paper's claim."
         )
     if reproduction.options:
-        lines.append(f"Options of every run: {dict(reproduction.options)}.")
+        given = (f"{name}={option_text(v)}" for name, v in reproduction.options.items())
+        lines.append(f"Options of every run: {' '.join(given)}")
     changes = {}
     for model in reproduction.models:
         read = test_metric("auc")
@@ -100,16 +102,16 @@ def _runs(results: Results) -> ReportTable:
                 Entry(row.variant),
                 Entry(str(row.seed), row.seed),
                 Entry("–" if auc is None else f"{auc:.4f}", auc),
-                Entry(row.command),
                 Entry("–" if loss is None else f"{loss:.4f}", loss),
                 Entry(str(row.epochs), row.epochs),
                 Entry(f"{row.seconds:.0f}", row.seconds),
                 Entry(row.device),
                 Entry(row.ended),
+                Entry(row.command),
             ]
         )
-    columns = ["run", "model", "variant", "seed", "AUC", "command", "LogLoss", "epochs"]
-    columns += ["seconds", "device", "ended"]
+    columns = ["run", "model", "variant", "seed", "AUC", "LogLoss", "epochs"]
+    columns += ["seconds", "device", "ended", "command"]
     return ReportTable("runs", "Runs", columns, rows, "AUC and LogLoss of the test part.")
 
 

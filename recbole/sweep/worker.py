@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -23,20 +25,27 @@ PATIENCE = 1.0
 
 
 def main(plan: Plan, folder: Path, threads: int, lease: float = LEASE) -> None:
-    """What a process of a sweep does. It ends politely, its run saved, at SIGTERM, and when the
-    process that started it is gone.
-    """
-    # Ctrl-C in a terminal reaches every process of its group; the one that people talk to is the
-    # parent, which passes it on once.
-    if hasattr(os, "setpgrp"):
-        os.setpgrp()
-    _end_with_the_parent()
+    """What a process of a sweep does."""
     import torch
 
     torch.set_num_threads(threads)
+    with as_child():
+        work(plan, ResultsTable(folder, lease))
+
+
+@contextmanager
+def as_child() -> Iterator[None]:
+    """For the time of the block, end politely, what runs saved, at SIGTERM and with the parent.
+
+    Ctrl-C in a terminal reaches every process of its group. The one that people talk to is the
+    parent, which passes it on once; the child leaves the group.
+    """
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    _end_with_the_parent()
     with sigterm_as_exit():
         try:
-            work(plan, ResultsTable(folder, lease))
+            yield
         except TrainingInterrupted as interrupted:
             sys.exit(interrupted.exit_code)
         except KeyboardInterrupt:
