@@ -98,7 +98,7 @@ class Reproduction:
 
     def _cells_of(self, seed: int) -> list[Cell]:
         details = tuple(name for name, module in _DETAILS.items() if find_spec(module))
-        smooth = {"multi_cls": 5, "multi_ratio": RATIO}
+        smooth: dict[str, Any] = {"multi_cls": 5, "multi_ratio": RATIO}
         cells = []
         for model in self.models:
             in_detail = model in self.detailed
@@ -110,7 +110,11 @@ class Reproduction:
                 config_files=self._settings(model),
                 measures=("ranking", *(details if in_detail else ())),
             )
-            variants = {ORIGINAL: {}, SMOOTH: smooth, LOGIT: {**smooth, "multi_agg": "logit"}}
+            variants: dict[str, dict[str, Any]] = {
+                ORIGINAL: {},
+                SMOOTH: smooth,
+                LOGIT: {**smooth, "multi_agg": "logit"},
+            }
             if in_detail:
                 variants |= {ratio_name(r): {**smooth, "multi_ratio": r} for r in self.ratios}
             variants |= {ablation_name(n): o for n, o in self.ablations(model).items()}
@@ -126,14 +130,14 @@ class Reproduction:
         shared = config_file("paper/shared.yaml")
         own = config_file(f"paper/{self.dataset}-{model}.yaml")
         if shared is not None and own is not None:
-            return shared_path(shared), shared_path(own)
+            return as_typed(shared), as_typed(own)
         other = config_file(f"{self.dataset}/{model}.yaml")
         if other is None:
             raise ConfigError(
                 f"There are no settings for {model} on {self.dataset}: expected"
                 f" configs/paper/{self.dataset}-{model}.yaml or configs/{self.dataset}/{model}.yaml"
             )
-        return (shared_path(other),)
+        return (as_typed(other),)
 
 
 def ratio_name(ratio: float) -> str:
@@ -146,7 +150,7 @@ def ablation_name(name: str) -> str:
     return f"ablation: {name}"
 
 
-def shared_path(path: Path) -> str:
+def as_typed(path: Path) -> str:
     """A path as it is typed: from the working directory, where it lies below."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

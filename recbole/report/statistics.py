@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 from recbole.errors import ConfigError
 
@@ -77,7 +78,7 @@ class Comparison:
         return float(stats.ttest_rel(after, before).pvalue)
 
 
-def _scipy_stats() -> object:
+def _scipy_stats() -> Any:
     try:
         from scipy import stats
     except ImportError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 from recbole.report.tables import ReportTable
 
@@ -28,6 +29,6 @@ def comma_separated(table: ReportTable) -> str:
     return text.getvalue()
 
 
-def _line(cells: list[str] | tuple[str, ...] | object) -> str:
-    assert isinstance(cells, list | tuple)
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+def _line(cells: Sequence[str]) -> str:
+    escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return f"| {' | '.join(escaped)} |"

@@ -162,7 +162,7 @@ class ResultsTable:
             )
             with replacing(path) as temporary:
                 parquet.write_table(table, temporary)
-            if len(self.rows()) == len(rows):  # none ended meanwhile, to be overwritten by this
+            if self.rows() == rows:  # none ended meanwhile, whose table this would have replaced
                 return path
 
 
