@@ -21,6 +21,8 @@ _SUBCOMMANDS = {
     "data": "recbole.commands.data_command",
     "robustness": "recbole.commands.robustness_command",
     "lipschitz": "recbole.commands.lipschitz_command",
+    "sweep": "recbole.commands.sweep_command",
+    "reproduce": "recbole.commands.reproduce_command",
 }
 
 _DESCRIPTION = """\
@@ -51,6 +53,12 @@ commands for data (run_recbole.py data --help says more):
       a public data set, from its host into dataset/ml-25m
   run_recbole.py data convert yelp2018 --from=yelp_dataset.tar
       the same from files that you have
+
+commands for many runs (run_recbole.py <command> --help says more):
+  run_recbole.py sweep --model=DCNV2,WideDeep --dataset=ml-100k --seed=2020,2021 --jobs=2
+      a grid of runs into one table of results; goes on where it was stopped
+  run_recbole.py reproduce --dataset=ml-100k --quick --jobs=2
+      the paper's tables and figures as a page
 
 commands that use a trained model (run_recbole.py <command> --help says more):
   run_recbole.py predict --checkpoint=saved/<Model>-<time>.pth --input=rows.csv --output=scores.csv

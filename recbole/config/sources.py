@@ -59,11 +59,16 @@ def dataset_layer(dataset: str) -> Layer | None:
         raise ConfigError(f"Data set: expected the name of a folder, got {dataset!r}")
     families = [file for file, names in _FAMILIES.items() if names.fullmatch(dataset)]
     for file in (f"{dataset}.yaml", *families):
-        for folder in _config_folders():
-            path = folder / "dataset" / file
-            if path.is_file():
-                return Layer(f"configs/dataset/{file}", read_file(path))
+        path = config_file(f"dataset/{file}")
+        if path is not None:
+            return Layer(f"configs/dataset/{file}", read_file(path))
     return None
+
+
+def config_file(name: str) -> Path | None:
+    """The file of a name below `configs/`, the working directory's first; None if there is none."""
+    paths = (folder / name for folder in _config_folders())
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _config_folders() -> tuple[Path, ...]:

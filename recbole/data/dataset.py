@@ -307,7 +307,12 @@ class Dataset:
         return parts
 
     def with_seed(self, seed: int) -> Dataset:
-        """The same data set, to be split under another seed; nothing is read again."""
+        """The same data set, to be split under another seed; nothing is read again.
+
+        Raises:
+            ConfigError: its levels were learned on the training part of this seed (`rating_bins`).
+        """
+        self._refuse_other_split(self.options, seed)
         other = copy.copy(self)
         other._seed, other._rows = seed, None
         return other
@@ -368,6 +373,12 @@ class Dataset:
                     f"Option '{name}': the Dataset was prepared with {mine!r}, got {theirs!r};"
                     " give it to from_pandas or create_dataset"
                 )
+        self._refuse_other_split(options, seed)
+        other = copy.copy(self)
+        other.options, other._seed, other._rows = options, seed, None
+        return other
+
+    def _refuse_other_split(self, options: DataOptions, seed: int) -> None:
         graded = self.schema.target.grading is not None
         if graded and (seed != self._seed or options.eval_args != self.options.eval_args):
             raise ConfigError(
@@ -375,9 +386,6 @@ class Dataset:
                 f" seed {self._seed} and its eval_args; give seed {seed} and the run's eval_args to"
                 " from_pandas or create_dataset, too"
             )
-        other = copy.copy(self)
-        other.options, other._seed, other._rows = options, seed, None
-        return other
 
     def rows_of_parts(self) -> tuple[Tensor, ...]:
         """The rows for training, validation and test: int64, drawn once.

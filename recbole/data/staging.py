@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -174,7 +175,8 @@ def replacing(path: Path) -> Iterator[Path]:
     After an error, Ctrl-C or SIGTERM the file beside it is removed, and what was at `path` stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Containers on one shared folder may all be process 1, each of another host.
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
     with sigterm_as_exit():
         try:
             yield temporary

@@ -20,6 +20,7 @@ from recbole.trainer.ensemble import Ensemble, Run
 from recbole.trainer.interruption import TrainingInterrupted
 from recbole.trainer.random_streams import RandomStream
 from recbole.trainer.record import describe_device
+from recbole.trainer.trainer import Callback
 from recbole.utils import get_trainer, init_logger, init_seed
 
 logger = logging.getLogger(__name__)
@@ -174,6 +175,52 @@ def _run(config: Config, saved: bool, at_hand: Dataset | None = None) -> Result:
     _begin(config)
     data, trainer = _prepare(config, at_hand)
     return _train_and_test(config, data, trainer, saved)
+
+
+def run_prepared(
+    config: Config, dataset: Dataset, resume_from: str | Path | None = None
+) -> tuple[Result, Trainer]:
+    """The run of a Config on a data set that has been read; logging is left as it is.
+
+    Args:
+        config: the options of the run.
+        dataset: what `create_dataset` makes of them; it may serve several runs.
+        resume_from: the checkpoint of this run, where it was interrupted.
+
+    Returns:
+        RecBole's dictionary (see `run_recbole`), and the trainer that made it.
+
+    Raises:
+        CheckpointError: the checkpoint is unusable.
+        RecBoleError: see `run_recbole`.
+    """
+    init_seed(config.environment.seed, config.environment.reproducibility)
+    data, trainer = _prepare(config, dataset)
+    if resume_from is not None:
+        trainer.resume_checkpoint(resume_from)
+    return _train_and_test(config, data, trainer, saved=True), trainer
+
+
+def train_prepared(
+    config: Config, dataset: Dataset, callback_fn: Callback | None = None
+) -> tuple[float | None, dict[str, float] | None]:
+    """Train on a data set that has been read, and leave nothing on disk.
+
+    Args:
+        config: the options of the run.
+        dataset: what `create_dataset` makes of them; it may serve several runs.
+        callback_fn: called with (epoch, validation score) after each validation; what it raises
+            ends the training.
+
+    Returns:
+        The best value of `valid_metric`, and all metrics of that validation.
+
+    Raises:
+        RecBoleError: see `run_recbole`.
+    """
+    init_seed(config.environment.seed, config.environment.reproducibility)
+    data, trainer = _prepare(config, dataset)
+    return trainer.fit(data.train, data.valid, saved=False, callback_fn=callback_fn)
 
 
 class _Data(NamedTuple):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
-from recbole.data import Loader, candidates
+from recbole.data import Dataset, Loader, candidates, create_dataset
 from recbole.data.candidates import Candidates
 from recbole.data.staging import replacing
 from recbole.errors import ConfigError
@@ -89,6 +89,7 @@ def rank_eval(
     device: str | None = None,
     output: str | Path | None = None,
     candidates_file: str | Path | None = None,
+    read: Callable[[Config], Dataset] = create_dataset,
 ) -> list[RankResult]:
     """Rank with saved models, and leave `<checkpoint stem>.rank.json` beside each.
 
@@ -105,6 +106,7 @@ def rank_eval(
         device: cpu, cuda or cuda:<number>; None: CUDA where there is a device.
         output: a json file for the results of all.
         candidates_file: where the candidates are kept: read if the file is there, written if not.
+        read: gives the data set of a Config; another one than `create_dataset` may have it at hand.
 
     Returns:
         Two results for each checkpoint, validation and test, in the order given.
@@ -133,7 +135,7 @@ def rank_eval(
     kept = _Kept(candidates_file, seed)
     results: list[list[RankResult]] = [[] for _ in loaded]
     for indices in of_one_data_set(loaded):
-        parts = rebuild_parts(loaded[indices[0]])
+        parts = rebuild_parts(loaded[indices[0]], read)
         for index in indices:
             results[index] = _rank(loaded[index], parts, kept, seed)
     kept.write()

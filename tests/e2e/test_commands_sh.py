@@ -3,19 +3,21 @@
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from recbole.commands.command_line import main
 from recbole.model.registry import MODEL_NAMES
+from tests.conftest import write_movielens_like
 
 ROOT = Path(__file__).parents[2]
 
 
 def planned(*arguments):
     """The command lines that `bash commands.sh ...` would run."""
-    environment = {**os.environ, "DRY_RUN": "1"}
+    environment = {**os.environ, "DRY_RUN": "1", "PYTHON": sys.executable}
     command = ["bash", str(ROOT / "commands.sh"), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return [shlex.split(line) for line in done.stdout.splitlines()]
@@ -46,6 +48,39 @@ def test_a_part_of_it():
         assert options(run)["dataset"] == "ml-1m"
         assert options(run)["model"] == "DCNV2"
         assert options(run)["epochs"] == "1"
+
+
+def test_one_ratio_or_the_binary_model():
+    assert {options(run)["multi_ratio"] for run in planned("ml-1m", "DCNV2", "0.7")} == {"0.7"}
+    binary = planned("ml-1m", "DCNV2", "original")
+    assert len(binary) == 5
+    assert not any("multi_cls" in options(run) for run in binary)
+
+
+def test_all_of_one_kind():
+    runs = planned("all", "NFM", "0.1")
+    assert len(runs) == 3 * 5
+    assert {options(run)["dataset"] for run in runs} == {"ml-1m", "yelp2018", "amazon-books"}
+    assert {options(run)["model"] for run in runs} == {"NFM"}
+
+
+def test_a_ratio_that_the_paper_has_not():
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        planned("ml-1m", "DCNV2", "0.2")
+    assert error.value.returncode == 2
+    assert "smooth-0.2" in error.value.stderr
+
+
+def test_what_has_finished_is_not_run_again(tmp_path):
+    write_movielens_like(tmp_path, "ml-1m", genre="genre")
+    given = ["ml-1m", "WideDeep", "0.7", "--seed=1", "--epochs=1", "--measures"]
+    given += [f"--data_path={tmp_path}", f"--results={tmp_path}/results"]
+    for run_now in (1, 0):
+        command = ["bash", str(ROOT / "commands.sh"), *given]
+        environment = {**os.environ, "PYTHON": sys.executable}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert f"1 of 1 runs have ended, {run_now} of them now" in done.stdout
 
 
 @pytest.mark.parametrize("dataset", ["ml-1m", "yelp2018", "amazon-books"])

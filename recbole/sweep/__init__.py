@@ -1,0 +1,1 @@
+"""Many runs as one: a grid of cells, the processes that run them, the table of their results."""

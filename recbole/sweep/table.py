@@ -1,0 +1,190 @@
+"""The table of results: one row for each cell, in a folder that processes and machines may share.
+
+    <folder>/rows/<key>.json     what is known of a cell that has ended, finished or failed
+    <folder>/claims/             who is at which cell (see `claims.py`)
+    <folder>/runs/<key>/         the cell's checkpoint, record and log
+    <folder>/results.parquet     all rows as one table, for other programs to read
+
+A row is a file of its own, moved into place whole: nothing can be lost by two processes writing at
+once, or by one that is killed while it writes, and no file needs a lock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from recbole.data.staging import replacing
+from recbole.errors import DataError
+from recbole.sweep.claims import LEASE, Claims
+from recbole.trainer.record import finite
+
+FINISHED, FAILED, RUNNING = "finished", "failed", "running"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of a cell.
+
+    Attributes:
+        key: what its result depends on (see `cell_key`).
+        variant: the name it had in the sweep that ran it.
+        status: finished or failed; running only in `ResultsTable.everything`.
+        error: why it failed.
+        attempt: 1, and one more for each failure before.
+        resumed: whether it went on from a checkpoint.
+        seconds: from start to end of the last attempt, with measures.
+        epochs, best_epoch: trained, and the one whose weights are kept.
+        valid, test: metrics of the validation and the test part under the best weights.
+        seconds_per_epoch, seconds_training, seconds_per_evaluation: mean over epochs, all epochs
+            with their validations, mean over validations.
+        checkpoint, record: files, below the folder of the table.
+        command: what runs the cell alone.
+        config: every option in effect.
+        measures: what was measured of the trained model, by the name of the measure.
+    """
+
+    key: str
+    model: str
+    dataset: str
+    seed: int
+    variant: str
+    command: str
+    status: str = FINISHED
+    error: str | None = None
+    attempt: int = 1
+    resumed: bool = False
+    host: str = ""
+    pid: int = 0
+    started: str = ""
+    ended: str = ""
+    seconds: float = 0.0
+    device: str = ""
+    epochs: int = 0
+    best_epoch: int | None = None
+    parameters: int | None = None
+    valid: dict[str, float | None] = field(default_factory=dict)
+    test: dict[str, float | None] = field(default_factory=dict)
+    seconds_per_epoch: float | None = None
+    seconds_training: float | None = None
+    seconds_per_evaluation: float | None = None
+    checkpoint: str | None = None
+    record: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    measures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def flat(self) -> dict[str, Any]:
+        """One line of a table: metrics as columns of their own, nested values as json."""
+        line: dict[str, Any] = {}
+        for known in fields(self):
+            value = getattr(self, known.name)
+            if known.name in ("valid", "test"):
+                line |= {f"{known.name}_{metric}": number for metric, number in value.items()}
+            elif isinstance(value, dict):
+                line[known.name] = json.dumps(value, sort_keys=True)
+            else:
+                line[known.name] = value
+        return line
+
+
+class ResultsTable:
+    """The rows of a folder.
+
+    Args:
+        folder: made if it is not there.
+        lease: see `Claims`.
+    """
+
+    def __init__(self, folder: str | Path, lease: float = LEASE) -> None:
+        self.folder = Path(folder)
+        self.rows_folder = self.folder / "rows"
+        self.rows_folder.mkdir(parents=True, exist_ok=True)
+        self.claims = Claims(self.folder / "claims", lease)
+
+    def run_folder(self, key: str) -> Path:
+        """Where the files of a cell lie."""
+        return self.folder / "runs" / key
+
+    def row(self, key: str) -> Row | None:
+        """The row of a cell that has ended.
+
+        Raises:
+            DataError: its file is damaged.
+        """
+        path = self.rows_folder / f"{key}.json"
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"{path}: expected the row of a results table as json, got {error}; remove the file"
+                " to have the cell run again"
+            ) from None
+        known = {field.name for field in fields(Row)}
+        return Row(**{name: value for name, value in plain.items() if name in known})
+
+    def put(self, row: Row) -> None:
+        """Write a row, in the place of an older one of the cell. Only its claim's holder may."""
+        with replacing(self.rows_folder / f"{row.key}.json") as temporary:
+            text = json.dumps(finite(asdict(row)), indent=1)
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+    def rows(self, keys: Iterable[str] | None = None) -> list[Row]:
+        """The rows of some cells, as far as there are any; of all, in the order of their ends."""
+        if keys is None:
+            names = (path.stem for path in self.rows_folder.glob("[0-9a-f]*.json"))
+            return sorted(filter(None, map(self.row, names)), key=lambda row: (row.ended, row.key))
+        return [row for key in keys if (row := self.row(key)) is not None]
+
+    def export(self) -> Path:
+        """Write all rows as `results.parquet`, those being run now too."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        path = self.folder / "results.parquet"
+        while True:
+            rows = self.rows()
+            ended = {row.key for row in rows if row.status == FINISHED}
+            running = [
+                {"key": key, "status": RUNNING, "host": holder.host, "pid": holder.pid}
+                for key, holder in self.claims.holders().items()
+                if key not in ended
+            ]
+            lines = [*(row.flat() for row in rows), *running]
+            columns = dict.fromkeys(name for line in lines for name in line)
+            table = pa.table(
+                {name: _column([line.get(name) for line in lines]) for name in columns}
+            )
+            with replacing(path) as temporary:
+                parquet.write_table(table, temporary)
+            if self.rows() == rows:  # none ended meanwhile, whose table this would have replaced
+                return path
+
+
+def _column(values: list[Any]) -> Any:
+    """An Arrow column of the type that its values have: whole numbers and others mix to float."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return pa.array(values, pa.float64())
+    return pa.array(values, None if kinds else pa.string())
+
+
+def missing_measures(row: Row, wanted: Iterable[str], again: bool = False) -> list[str]:
+    """The measures that a finished row lacks; with `again` also those that failed."""
+    return [
+        name
+        for name in wanted
+        if name not in row.measures or (again and has_failed(row.measures[name]))
+    ]
+
+
+def has_failed(measure: Mapping[str, Any]) -> bool:
+    """Whether a measure could not be taken."""
+    return set(measure) == {"error"}

@@ -1,0 +1,166 @@
+"""Grids from files and from the command line, and the cells they come to."""
+
+import shlex
+
+import pytest
+
+from recbole.commands.command_line import main
+from recbole.errors import ConfigError
+from recbole.sweep.cell import Cell, cell_key, data_fingerprint
+from recbole.sweep.grid import Grid
+from recbole.sweep.measures import find_measure
+from recbole.sweep.plan import make_plan
+from recbole.sweep.table import ResultsTable
+
+GRID = """
+grid:
+  model: [WideDeep, NFM]
+  dataset: toy
+  seed: [1, 2]
+  learning_rate: [0.1, 0.2]
+variants:
+  original: {}
+  smooth: {multi_cls: 5}
+options: {epochs: 2, threshold: {rating: 4}}
+"""
+
+
+@pytest.fixture
+def grid(toy, tmp_path):
+    (tmp_path / "grid.yaml").write_text(GRID)
+    return Grid.read(tmp_path / "grid.yaml")
+
+
+def test_every_combination_the_first_seed_first(grid):
+    cells = grid.cells()
+    assert len(cells) == 2 * 2 * 2 * 2
+    assert [cell.seed for cell in cells] == [1] * 8 + [2] * 8
+    first = cells[0]
+    assert (first.model, first.dataset, first.variant) == (
+        "WideDeep",
+        "toy",
+        "original learning_rate=0.1",
+    )
+    assert first.options == {"epochs": 2, "threshold": {"rating": 4}, "learning_rate": 0.1}
+    assert cells[2].options["multi_cls"] == 5 and cells[2].variant.startswith("smooth")
+
+
+def test_the_command_line_wins(grid):
+    changed = grid.with_command_line(
+        ["--model=NFM", "--learning_rate=0.5", "--multi_ratio=0.1,0.3", "--epochs=1"]
+    ).only(["smooth"])
+    cells = changed.cells()
+    assert [cell.options["multi_ratio"] for cell in cells] == [0.1, 0.3, 0.1, 0.3]
+    assert {cell.model for cell in cells} == {"NFM"}
+    for cell in cells:
+        assert cell.options["learning_rate"] == 0.5
+        assert cell.options["epochs"] == 1
+    assert cells[0].variant == "smooth multi_ratio=0.1"
+
+
+def test_without_a_file():
+    grid = Grid().with_command_line(["--model=DCNV2", "--dataset=a,b", "--seed=7"])
+    assert [str(cell) for cell in grid.cells()] == ["a DCNV2 seed 7", "b DCNV2 seed 7"]
+
+
+def test_paths_are_filled(grid):
+    files = grid.with_config_files(["x/{dataset}-{model}.yaml"])
+    assert files.cells()[0].config_files == ("x/toy-WideDeep.yaml",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("grids: {}", "unknown key 'grids'; expected grid, .* Did you mean 'grid'"),
+        ("grid: [1]", r"Option 'grid' \(.*bad.yaml\)"),
+        ("variants: {a: 3}", r"Option 'variants\[a\]'"),
+        ("grid: {model: 3, dataset: x}", "Option 'model': expected a name, got 3"),
+        ("grid: {model: A, dataset: x, seed: -1}", "Option 'seed': expected a whole number"),
+        ("grid: {model: A}", "Option 'dataset' is required"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        Grid.read(tmp_path / "bad.yaml").cells()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed"], "expected --key=value, got '--seed'"),
+        (["--a=1", "--a=2"], "Option 'a' stands twice"),
+    ],
+)
+def test_arguments_of_another_form(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        Grid().with_command_line(arguments)
+
+
+def test_an_unknown_variant(grid):
+    with pytest.raises(ConfigError, match=r"got 'smoth'\. Did you mean 'smooth'"):
+        grid.only(["smoth"])
+
+
+def test_an_unknown_measure():
+    with pytest.raises(ConfigError, match=r"Unknown measure 'rankin'.* Did you mean 'ranking'"):
+        find_measure("rankin")
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+def key(seed=1, **options):
+    config = Cell("WideDeep", "toy", seed, options={"threshold": {"rating": 4}, **options}).config()
+    return cell_key(config, data_fingerprint(config))
+
+
+def test_a_key_names_what_the_result_depends_on(toy, tmp_path):
+    plain = key()
+    assert key() == plain
+    assert key(show_progress=False, checkpoint_dir="x", log_tensorboard=False) == plain
+    assert key(learning_rate=1e-3) == plain  # the default
+    assert key(learning_rate=2e-3) != plain
+    assert key(multi_cls=5) != plain
+    assert key(seed=2020) != plain
+    config = Cell("NFM", "toy", 1, options={"threshold": {"rating": 4}}).config()
+    assert cell_key(config, data_fingerprint(config)) != plain
+    users = tmp_path / "dataset" / "toy" / "toy.user"
+    users.write_text(users.read_text().replace("150", "151"))
+    assert key() != plain
+
+
+def test_cells_that_come_to_the_same_are_one(toy, tmp_path):
+    options = {"threshold": {"rating": 4}}
+    cells = [
+        Cell("WideDeep", "toy", 1, "a", options, measures=("ranking",)),
+        Cell("WideDeep", "toy", 1, "b", {**options, "learning_rate": 1e-3}, measures=("norms",)),
+    ]
+    plan = make_plan(cells, ResultsTable(tmp_path / "results"))
+    (found,) = plan.cells.values()
+    assert found.variant == "a" and found.measures == ("ranking", "norms")
+
+
+def test_a_mistake_is_found_before_anything_runs(toy, tmp_path):
+    cells = [Cell("WideDeep", "toy", 1), Cell("WideDeep", "toy", 2, options={"epoch": 1})]
+    with pytest.raises(ConfigError, match=r"toy WideDeep seed 2:\n.*Did you mean 'epochs'"):
+        make_plan(cells, ResultsTable(tmp_path / "results"))
+
+
+def test_data_that_is_not_there_is_told(toy, tmp_path):
+    plan = make_plan([Cell("WideDeep", "gone", 1)], ResultsTable(tmp_path / "results"))
+    assert not plan.cells
+    ((cell, reason),) = plan.without_data.items()
+    assert cell.dataset == "gone" and "gone" in reason
+
+
+def test_a_dry_run_prints_commands_that_are_valid(grid, capsys):
+    assert main(["sweep", "grid.yaml", "--dry_run", "--measures"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 16
+    for line in lines:
+        words = shlex.split(line)
+        assert words[:2] == ["python", "run_recbole.py"]
+        assert main([*words[2:], "--show_config"]) == 0
+    shown = capsys.readouterr().out
+    assert "{'rating': 4.0}" in shown

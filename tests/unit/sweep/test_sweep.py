@@ -1,0 +1,298 @@
+"""Sweeps in one process and in several: what is run, what is not, what is told."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+
+from recbole.commands.command_line import main
+from recbole.errors import DataError
+from recbole.sweep import run, worker
+from recbole.sweep.cell import Cell
+from recbole.sweep.measures import MEASURES
+from recbole.sweep.plan import make_plan
+from recbole.sweep.sweep import sweep
+from recbole.sweep.table import ResultsTable, Row
+from recbole.trainer import Trainer
+from recbole.trainer.interruption import TrainingInterrupted
+
+
+@pytest.fixture
+def results(tmp_path):
+    return ResultsTable(tmp_path / "results")
+
+
+def cells(toy, seeds=(1, 2), models=("WideDeep",), **options):
+    options = {**toy, "mlp_hidden_size": [8], "epochs": 2, **options}
+    return [Cell(model, "toy", seed, "v", options) for seed in seeds for model in models]
+
+
+def plan_of(some, table, **chosen):
+    return make_plan(some, table, **chosen)
+
+
+def trainings(table):
+    """How often each cell was begun, by its log."""
+    return {
+        path.parent.name: path.read_text().count("python run_recbole.py")
+        for path in table.folder.glob("runs/*/run.log")
+    }
+
+
+def test_a_sweep_leaves_rows(toy, results):
+    plan = plan_of(cells(toy), results)
+    worker.work(plan, results)
+    rows = results.rows()
+    assert {row.key for row in rows} == set(plan.cells)
+    for row in rows:
+        assert row.status == "finished" and row.error is None
+        record = json.loads((results.folder / row.record).read_text())
+        assert row.test == record["test_result"] and "auc" in row.test
+        assert row.valid == record["best_valid_result"]
+        assert row.best_epoch == record["best_epoch"] and row.epochs == 2
+        seconds = [epoch["train_seconds"] for epoch in record["epochs"]]
+        assert row.seconds_per_epoch == pytest.approx(sum(seconds) / 2)
+        valid = [epoch["valid_seconds"] for epoch in record["epochs"]]
+        assert row.seconds_training == pytest.approx(sum(seconds) + sum(valid))
+        assert row.pid == os.getpid() and row.host and row.versions["torch"]
+        assert (results.folder / row.checkpoint).is_file()
+        assert f"--seed={row.seed}" in row.command
+    assert rows[0].test != rows[1].test
+    assert results.claims.holders() == {}
+
+
+def test_what_has_finished_is_not_run_again(toy, results):
+    worker.work(plan_of(cells(toy), results), results)
+    before = {row.key: row for row in results.rows()}
+    worker.work(plan_of(cells(toy, seeds=(1, 2, 3)), results), results)
+    after = {row.key: row for row in results.rows()}
+    assert len(after) == 3
+    assert all(after[key] == row for key, row in before.items())
+    assert set(trainings(results).values()) == {1}
+
+
+def test_the_command_of_a_row_gives_its_result(toy, results, capsys):
+    import shlex
+
+    worker.work(plan_of(cells(toy, seeds=[1]), results), results)
+    (row,) = results.rows()
+    capsys.readouterr()
+    assert main(shlex.split(row.command)[2:]) == 0
+    printed = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert {f"test {name}": value for name, value in row.test.items()} == {
+        name: pytest.approx(float(value)) for name, value in printed.items()
+    }
+
+
+def test_files_are_read_once_for_runs_that_prepare_them_alike(toy, results, monkeypatch):
+    read = []
+    plain = run.create_dataset
+    monkeypatch.setattr(run, "create_dataset", lambda c: read.append(c.data) or plain(c))
+    worker.work(plan_of(cells(toy, models=("WideDeep", "NFM")), results), results)
+    assert len(read) == 1
+    other = cells(toy, val_interval={"rating": "[2,inf)"})
+    worker.work(plan_of(other, results), results)
+    assert len(read) == 2
+
+
+def test_runs_of_a_sweep_equal_runs_alone(toy, results):
+    """Sharing the data set must not leak from one run into the next."""
+    from recbole.quick_start import run_recbole
+
+    worker.work(plan_of(cells(toy, seeds=(1, 2)), results), results)
+    for row in results.rows():
+        options = {**toy, "mlp_hidden_size": [8], "epochs": 2, "seed": row.seed}
+        assert run_recbole("WideDeep", "toy", config_dict=options)["test_result"] == row.test
+
+
+def test_a_failure_stops_nothing_and_is_retried_on_request(toy, results, monkeypatch):
+    plain = Trainer.fit
+    broken = {1}
+
+    def fit(self, *args, **kwargs):
+        if self.config.environment.seed in broken:
+            raise RuntimeError("no luck")
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    some = cells(toy)
+    worker.work(plan_of(some, results), results)
+    failed, finished = sorted(results.rows(), key=lambda row: row.seed)
+    assert (failed.status, failed.error, failed.attempt) == ("failed", "RuntimeError: no luck", 1)
+    assert finished.status == "finished"
+    assert "Traceback" in (results.run_folder(failed.key) / "run.log").read_text()
+
+    broken.clear()
+    worker.work(plan_of(some, results), results)
+    assert results.row(failed.key) == failed  # not without being asked
+    worker.work(plan_of(some, results, retry=True), results)
+    mended = results.row(failed.key)
+    assert (mended.status, mended.error, mended.attempt) == ("finished", None, 2)
+    assert results.row(finished.key) == finished
+
+
+def test_a_retried_failure_is_tried_once(toy, results, monkeypatch):
+    def fit(self, *args, **kwargs):
+        raise RuntimeError("never")
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    some = cells(toy, seeds=[1])
+    for attempt in (1, 2):
+        worker.work(plan_of(some, results, retry=True), results)
+        (row,) = results.rows()
+        assert row.attempt == attempt
+
+
+def test_a_measure_can_be_asked_for_later(toy, results):
+    some = cells(toy, seeds=[1])
+    worker.work(plan_of(some, results), results)
+    (bare,) = results.rows()
+    assert bare.measures == {}
+    worker.work(plan_of([cell.with_measures(["ranking"]) for cell in some], results), results)
+    (row,) = results.rows()
+    assert set(row.measures["ranking"]["test"]) == {
+        "ndcg@10",
+        "ndcg@20",
+        "recall@10",
+        "recall@20",
+    }
+    assert row.test == bare.test and row.started == bare.started
+    log = (results.run_folder(row.key) / "run.log").read_text()
+    assert log.count("epoch 0 training") == 1
+
+
+def broken(trained):
+    raise ValueError(trained.checkpoint.suffix)
+
+
+def test_a_measure_that_fails_leaves_the_run_finished(toy, results, monkeypatch):
+    monkeypatch.setitem(MEASURES, "odd", f"{__name__}:broken")
+    some = [cell.with_measures(["odd"]) for cell in cells(toy, seeds=[1])]
+    worker.work(plan_of(some, results), results)
+    (row,) = results.rows()
+    assert row.status == "finished"
+    assert row.measures["odd"] == {"error": "ValueError: .pth"}
+
+
+@pytest.mark.parametrize("step", [3, 9])
+def test_an_interrupted_run_goes_on(toy, tmp_path, monkeypatch, step):
+    """Steps: within the first epoch, and in the second."""
+    whole, cut = ResultsTable(tmp_path / "whole"), ResultsTable(tmp_path / "cut")
+    some = cells(toy, seeds=[1])
+    worker.work(plan_of(some, whole), whole)
+    with monkeypatch.context() as patch:
+        plain, count = Trainer._step, iter(range(10**9))
+
+        def _step(self, batch):
+            if next(count) == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return plain(self, batch)
+
+        patch.setattr(Trainer, "_step", _step)
+        with pytest.raises(TrainingInterrupted):
+            worker.work(plan_of(some, cut), cut)
+    assert cut.rows() == [] and cut.claims.holders() == {}
+    worker.work(plan_of(some, cut), cut)
+    (row,), (expected,) = cut.rows(), whole.rows()
+    assert row.resumed and not expected.resumed
+    assert (row.test, row.valid, row.epochs) == (expected.test, expected.valid, expected.epochs)
+
+
+def test_what_another_process_has_taken_over_is_dropped(toy, results):
+    (cell,) = cells(toy, seeds=[1])
+    plan = plan_of([cell], results)
+    (key,) = plan.cells
+    claim = results.claims.take(key)
+    claim.release()
+    other = results.claims.take(key)
+    with pytest.raises(run.Lost):
+        run.run_cell(cell, key, claim, results, run.LastDataset().read)
+    assert results.rows() == []
+    other.release()
+
+
+def test_a_damaged_checkpoint_is_no_obstacle(toy, results):
+    some = cells(toy, seeds=[1])
+    plan = plan_of(some, results)
+    (key,) = plan.cells
+    folder = results.run_folder(key)
+    folder.mkdir(parents=True)
+    (folder / "WideDeep-1.pth").write_bytes(b"half a file")
+    (folder / "WideDeep-1.json").write_text("{}")
+    (folder / ".WideDeep-1.pth.99").write_bytes(b"left by a killed process")
+    worker.work(plan, results)
+    (row,) = results.rows()
+    assert row.status == "finished" and not row.resumed
+    assert len(list(folder.glob("*.pth"))) == 1
+    assert not list(folder.glob(".*"))
+
+
+def test_a_damaged_row_is_named(results):
+    (results.rows_folder / "ab12.json").write_text("{")
+    with pytest.raises(DataError, match=r"ab12\.json: .*remove the file"):
+        results.row("ab12")
+
+
+def test_the_exported_table(toy, results):
+    row = Row("aa", "DCNV2", "toy", 1, "v", "c", test={"auc": 0.5}, valid={"auc": 1})
+    results.put(row)
+    results.put(replace(row, key="bb", status="failed", error="x", test={}, valid={"auc": 0.5}))
+    results.claims.take("cc")
+    table = pq.read_table(results.export()).to_pylist()
+    by_key = {line["key"]: line for line in table}
+    assert by_key["aa"]["test_auc"] == 0.5 and by_key["aa"]["valid_auc"] == 1
+    assert by_key["bb"]["test_auc"] is None and by_key["bb"]["error"] == "x"
+    assert by_key["cc"]["status"] == "running" and by_key["cc"]["pid"] == os.getpid()
+
+
+# --- processes ---------------------------------------------------------------------------------
+
+
+def test_the_command_runs_in_processes_and_sums_up(toy, results, capsys):
+    (results.folder.parent / "grid.yaml").write_text(
+        json.dumps({"options": {**toy, "mlp_hidden_size": [8], "epochs": 1}, "measures": []})
+    )
+    command = ["sweep", "grid.yaml", "--model=WideDeep", "--dataset=toy", "--seed=1,2"]
+    command += ["--results=results", "--jobs=2"]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert "[2/2]" in said.err and "2 of 2 runs have ended, 2 of them now" in said.out
+    assert len(results.rows()) == 2 and (results.folder / "results.parquet").is_file()
+    assert {row.pid for row in results.rows()} != {os.getpid()}
+    assert main([*command, "--learning_rate=-1"]) == 2
+    assert "toy WideDeep seed 1" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_is_told_and_the_status_is_1(toy, results, capsys):
+    """A learning rate that diverges at once; the other run is done."""
+    (results.folder.parent / "grid.yaml").write_text(
+        json.dumps({"options": {**toy, "mlp_hidden_size": [8], "epochs": 1}, "measures": []})
+    )
+    command = ["sweep", "grid.yaml", "--model=WideDeep", "--dataset=toy", "--results=results"]
+    assert main([*command, "--learning_rate=1e-3,1e38", "--learner=sgd"]) == 1
+    said = capsys.readouterr().err
+    assert "learning_rate=1e+38 seed 2020 failed: The training loss became NaN" in said
+    assert sorted(row.status for row in results.rows()) == ["failed", "finished"]
+
+
+def test_a_process_that_is_killed_fails_its_cell_alone(toy, results, monkeypatch):
+    """As the system does where memory runs out."""
+    some = cells(toy, epochs=2000, seeds=[1]) + cells(toy, epochs=1, seeds=[2])
+    plan = plan_of(some, results)
+    keys = list(plan.cells)
+    killed = []
+
+    def kill(monitor):
+        holder = results.claims.holders().get(keys[0])
+        if holder is not None and not killed:
+            killed.append(holder.pid)
+            os.kill(holder.pid, signal.SIGKILL)
+
+    monitor = sweep(plan, results, jobs=1, say=lambda line: None, on_poll=kill)
+    assert killed
+    (failed,) = monitor.failed
+    assert failed.key == keys[0] and "SIGKILL (often: out of memory)" in failed.error
+    assert results.row(keys[1]).status == "finished"
