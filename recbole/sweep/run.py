@@ -35,8 +35,8 @@ class LastDataset:
     """The data set that was read last, for the next run that reads and prepares it alike.
 
     Seeds differ in the split alone, which is made anew; but levels are learned on the training part
-    (`rating_bins`), and rows that stream lie on disk in the order of their split, so there each seed
-    reads its own.
+    (`rating_bins`), and rows that stream lie on disk in the order of their split, so there each
+    seed reads its own.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class LastDataset:
         options = {k: v for k, v in config.data.model_dump().items() if k not in _OF_BATCHES}
         del options["eval_args"]["mode"]  # what is ranked is drawn from the parts, later
         own = config.data.rating_bins is not None or config.data.stream
-        asked = [config.dataset, options]
+        asked: list[Any] = [config.dataset, options]
         asked += [config.environment.seed, config["multi_cls"]] if own else []
         key = json.dumps(asked, sort_keys=True, default=str)
         if self._dataset is None or key != self._key:

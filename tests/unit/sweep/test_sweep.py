@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recbole.commands.command_line import main
+from recbole.config import Config
 from recbole.errors import DataError
 from recbole.sweep import run, worker
 from recbole.sweep.cell import Cell
@@ -296,3 +297,15 @@ def test_a_process_that_is_killed_fails_its_cell_alone(toy, results, monkeypatch
     (failed,) = monitor.failed
     assert failed.key == keys[0] and "SIGKILL (often: out of memory)" in failed.error
     assert results.row(keys[1]).status == "finished"
+
+
+def test_levels_of_one_seed_are_not_those_of_another(toy):
+    """Edges are learned on the training part, which the seed draws."""
+    options = {**toy, "rating_bins": {"method": "edges", "edges": [2.0, 4.0]}, "multi_cls": 3}
+    options["threshold"] = {"rating": "level 3"}
+    configs = [Config("WideDeep", "toy", config_dict={**options, "seed": s}) for s in (1, 1, 2)]
+    last = run.LastDataset()
+    one, again, other = (last.read(config) for config in configs)
+    assert one is again
+    assert one is not other
+    assert other.settings["seed"] == 2
