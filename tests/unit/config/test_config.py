@@ -271,7 +271,8 @@ def test_amazons_categories_share_settings(folder):
     assert config.sources["threshold"] == "configs/dataset/amazon.yaml"
     assert config["user_inter_num_interval"] == "[5,inf)"
     assert Config("DCNV2", "amazon-books").sources["threshold"].endswith("/amazon-books.yaml")
-    assert Config("DCNV2", "amazon-mine")["threshold"] is None
+    for own in ("amazon-mine", "amazon-books-2018-mine"):
+        assert Config("DCNV2", own)["threshold"] is None
     (folder / "configs/dataset").mkdir(parents=True)
     (folder / "configs/dataset/amazon-all-beauty-2018.yaml").write_text("threshold: {rating: 3}")
     assert Config("DCNV2", "amazon-all-beauty-2018")["threshold"] == {"rating": 3}
