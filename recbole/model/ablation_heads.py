@@ -94,7 +94,7 @@ class RegressionHead(RatingHead):
         outside the scale is taken for its end.
         """
         levels = self.levels
-        rating = self.predicted_rating(logits).clamp(levels[0], levels[-1]).unsqueeze(1)  # [B, 1]
+        rating = self.predicted_rating(logits).unsqueeze(1)  # [B, 1]
         steps = levels.diff()  # [K - 1]
         end = torch.ones_like(rating)
         rising = torch.cat([end, (rating - levels[:-1]) / steps], dim=1)  # [B, K]

@@ -91,12 +91,14 @@ def test_gradients_of_a_scaled_loss(toy):
     trainer, train, *_ = prepared(toy)
     batch = next(train.batches())
     found = []
-    for scale in (1.0, 64.0):
+    for factor, scale in ((1, 1), (64, 64), (3, 1)):
         trainer.optimizers.zero_grad()
-        (scale * trainer.model.calculate_loss(batch)).backward()
+        (factor * trainer.model.calculate_loss(batch)).backward()
         trainer.norms.add_step(scale)
         found.append(trainer.norms.close_epoch())
     assert found[0] == pytest.approx(found[1], rel=1e-5)
+    # An epoch's mean is of its own steps only.
+    assert found[2]["gradient_all"] == pytest.approx(3 * found[0]["gradient_all"], rel=1e-5)
 
 
 def test_tracking_changes_nothing(toy):
