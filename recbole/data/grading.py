@@ -8,7 +8,8 @@ alone. In the batch the rating column then holds levels, so that the rating head
 - quantile: each level holds about the same number of training rows (`np.quantile`, linear). An edge
   that falls among equal numbers is moved to the nearer end of them, since they cannot be parted.
 - log: edges at equal steps of the logarithm between the least and the greatest training number.
-- pairs: the ratings that occur, in pairs: half-stars 0.5, 1, ..., 5 become the levels 1 to 5.
+- pairs: the ratings that occur, in pairs: half-stars 0.5, 1, ..., 5 become the levels 1 to 5, where
+  half as many classes are asked for as there are ratings; else they stay as they are.
 - edges: as given.
 
 By user (`group_by: user`), quantile and log edges are learned from each user's own training rows.
@@ -87,8 +88,8 @@ def learn_levels(
         users: the user id of each training row [N], below `user_count`.
         count: the number K of levels.
         scale: the distinct ratings of the data, for the method pairs.
-        threshold: what counts as a click. The nearest learned edge is moved to a number; given
-            edges must contain it. A level has to be one from 2 to K.
+        threshold: what counts as a click. The nearest edge that was not given is moved to a number;
+            given edges must contain it. A level has to be one from 2 to K.
 
     Raises:
         DataError: a level would be empty, or there is no training row.
@@ -121,6 +122,8 @@ def learn_levels(
             user_edges = torch.from_numpy(own)
     else:
         edges = np.asarray(options.edges if options.edges is not None else scale[2::2])
+        if options.method == "pairs":
+            edges = _with_edge_at(edges[None], click)[0]
         if click is not None and click not in edges:
             raise ConfigError(
                 f"The threshold {click:g} on '{field}' lies within a level of rating_bins; expected"

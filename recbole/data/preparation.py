@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from recbole.data.cache import cached
-from recbole.data.columns import FloatColumn, Table
+from recbole.data.columns import FloatColumn, Numbers, Table
 from recbole.data.dataset import Dataset
 from recbole.data.encoded import Encoded
 from recbole.data.encoding import Encoder
@@ -193,6 +193,9 @@ def encode(data: AtomicData, options: DataOptions) -> Prepared:
 def graded(dataset: Dataset, multi_cls: int | None) -> Dataset:
     """Grade the rating column as `rating_bins` says: levels 1 to K in its place, and the label.
 
+    `pairs` merges ratings for half as many classes; for as many as there are ratings, and for a
+    binary model, which needs none, they stay as they are.
+
     Args:
         multi_cls: the number of classes of the rating head; None for a binary model.
 
@@ -204,6 +207,8 @@ def graded(dataset: Dataset, multi_cls: int | None) -> Dataset:
     assert options.rating_bins is not None and target.rating_field is not None
     assert ratings is not None
     threshold = (options.threshold or {}).get(target.rating_field)
+    if options.rating_bins.method == "pairs" and multi_cls in (None, len(target.levels)):
+        return _as_they_are(dataset, target.rating_field, ratings, threshold)
     users = dataset.inter_feat[dataset.uid_field].numpy()
     train = dataset.rows_of_parts()[0].numpy()
     count = count_levels(options.rating_bins, target.levels, multi_cls)
@@ -225,6 +230,22 @@ def graded(dataset: Dataset, multi_cls: int | None) -> Dataset:
     scale = tuple(float(level) for level in range(1, count + 1))
     changed = replace(target, threshold=lowest, levels=scale, grading=grading)
     return dataset.with_target(changed, columns)
+
+
+def _as_they_are(
+    dataset: Dataset, field: str, ratings: Numbers, threshold: float | str | None
+) -> Dataset:
+    """Ratings that are not graded after all, and the label."""
+    columns = {field: torch.from_numpy(ratings.astype(np.float32))}
+    target = dataset.schema.target
+    if isinstance(threshold, str):
+        raise ConfigError(
+            f"The threshold '{threshold}' on '{field}' names a level, and the ratings stay as they"
+            f" are: rating_bins: pairs makes levels for multi_cls={len(target.levels) // 2}"
+        )
+    if threshold is not None:
+        columns[target.label_field] = torch.from_numpy((ratings >= threshold).astype(np.uint8))
+    return dataset.with_target(replace(target, threshold=threshold), columns)
 
 
 def _interactions(

@@ -184,7 +184,8 @@ def _graded_label(graded: Dataset) -> Label | None:
     if target.threshold is None:
         return None
     clicks = graded.inter_feat[target.label_field].float().mean()
-    return Label(f"level of {target.rating_field} >= {target.threshold:g}", float(clicks))
+    what = target.rating_field if target.grading is None else f"level of {target.rating_field}"
+    return Label(f"{what} >= {target.threshold:g}", float(clicks))
 
 
 def _about_rows(rows: AtomicData, kept: AtomicData, options: DataOptions) -> Iterator[Caution]:

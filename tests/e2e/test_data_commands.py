@@ -103,7 +103,7 @@ def test_what_is_there_is_left_alone(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fetch"], "recbole data: expected one of get, convert, got 'fetch'"),
+        (["fetch"], "recbole data: expected one of get, convert, import, describe, got 'fetch'"),
         (["got"], "Did you mean 'get'?"),
         (["get"], "recbole data get: the following arguments are required: NAME"),
         (["get", "ml25m"], "No data set 'ml25m': there is no folder"),

@@ -207,6 +207,13 @@ class TestCount:
         zero = np.zeros(10, np.int64)
         assert levels.place(numbers, zero).tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
+    def test_a_threshold_within_a_pair_moves_the_nearest_edge(self):
+        numbers = np.array(self.HALF_STARS)
+        options = RatingBins(method="pairs")
+        levels = learned(numbers, 5, options, scale=self.HALF_STARS, threshold=4.0)
+        assert levels.edges == (1.5, 2.5, 4.0, 4.5)
+        assert lowest_click_level(levels, 4.0) == 4
+
 
 class TestOptions:
     @pytest.mark.parametrize(
@@ -345,3 +352,32 @@ class TestDataset:
             graded(tmp_path, threshold=None)
         dataset = graded(tmp_path, threshold=None, RATING_FIELD="plays")
         assert "label" not in dataset.inter_feat and dataset.schema.target.threshold is None
+
+
+def half_stars(rows=400):
+    values = np.random.default_rng(0).integers(1, 11, rows) / 2
+    lines = [f"u{row % 20}\ti{row // 20}\t{value}" for row, value in enumerate(values)]
+    text = "user_id:token\titem_id:token\trating:float\n" + "\n".join(lines) + "\n"
+    return text, values
+
+
+@pytest.mark.parametrize("multi_cls", [None, 10])
+def test_pairs_leave_ratings_as_they_are_where_none_need_merging(tmp_path, multi_cls):
+    text, values = half_stars()
+    options = {"rating_bins": "pairs", "threshold": {"rating": 4}}
+    plain = graded(tmp_path, text, multi_cls, rating_bins=None, threshold={"rating": 4})
+    dataset = graded(tmp_path, text, multi_cls, **options)
+    assert dataset.schema == plain.schema
+    assert dataset.schema.target.threshold == 4
+    assert dataset.inter_feat["rating"].tolist() == values.tolist()
+    assert dataset.inter_feat["label"].tolist() == plain.inter_feat["label"].tolist()
+    with pytest.raises(ConfigError, match="'level 4' .* multi_cls=5"):
+        graded(tmp_path, text, multi_cls, rating_bins="pairs", threshold={"rating": "level 4"})
+
+
+def test_pairs_merge_for_half_as_many_classes(tmp_path):
+    text, values = half_stars()
+    dataset = graded(tmp_path, text, 5, rating_bins="pairs", threshold={"rating": 4})
+    assert dataset.schema.target.grading.edges == (1.5, 2.5, 4.0, 4.5)
+    assert dataset.inter_feat["label"].tolist() == (values >= 4).astype(int).tolist()
+    assert sorted(set(dataset.inter_feat["rating"].tolist())) == [1, 2, 3, 4, 5]

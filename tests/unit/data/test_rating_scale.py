@@ -6,7 +6,7 @@ import pytest
 from recbole.data import rating_scale as grading
 from recbole.data.rating_scale import Levels, fit
 from recbole.data.schema import Target
-from recbole.model.head import RatingHead, SupervisionOptions
+from recbole.model.head import SoftmaxHead, SupervisionOptions
 
 
 def fitted(values):
@@ -44,7 +44,7 @@ def test_what_fits(values, threshold, multi_cls):
     if multi_cls is not None:  # the head takes it
         levels = tuple(sorted(set(map(float, values))))
         target = Target("label", "rating", found.threshold, levels)
-        assert RatingHead(SupervisionOptions(multi_cls=multi_cls), target).num_logits == multi_cls
+        assert SoftmaxHead(SupervisionOptions(multi_cls=multi_cls), target).num_logits == multi_cls
 
 
 @pytest.mark.parametrize("values", [[], [4, 4], [np.nan], [3, np.nan]])
