@@ -78,8 +78,7 @@ def finish(monitor: Monitor, plan: Plan, table: ResultsTable) -> None:
             if has_failed(measure)
         ]
     if faults:
-        again = "\n--retry runs them once more." if monitor.failed else ""
-        raise RunsFailed("\n".join(faults) + again)
+        raise RunsFailed("\n".join([*faults, "--retry tries what failed once more."]))
 
 
 def _summary(plan: Plan, rows: dict[str, Row]) -> Table:

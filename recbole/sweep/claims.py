@@ -167,7 +167,7 @@ class Claims:
 
     def _now(self) -> float:
         """The time by the clock that stamps the files of this folder."""
-        probe = self.folder / f".clock.{platform.node()}.{os.getpid()}"
+        probe = self.folder / f".clock.{secrets.token_hex(8)}"
         probe.touch()
         os.utime(probe)
         now = probe.stat().st_mtime

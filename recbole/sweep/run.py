@@ -16,9 +16,9 @@ from typing import Any
 
 from recbole.config import Config
 from recbole.data import Dataset, create_dataset
-from recbole.errors import CheckpointError, RecBoleError
+from recbole.errors import CheckpointError, DataError, RecBoleError
 from recbole.quick_start.quick_start import run_prepared
-from recbole.sweep.cell import Cell
+from recbole.sweep.cell import Cell, cell_key, data_fingerprint
 from recbole.sweep.claims import Claim, Holder
 from recbole.sweep.measures import Trained, find_measure
 from recbole.sweep.table import FAILED, FINISHED, ResultsTable, Row, missing_measures
@@ -128,7 +128,13 @@ def _trained(
     config = cell.config(checkpoint_dir=str(folder), show_progress=False, log_tensorboard=False)
     left = _left_behind(folder)
     _clear(folder, left)
-    run_prepared(config, read(config), resume_from=left)
+    dataset, files = read(config), data_fingerprint(config)
+    if cell_key(config, files) != row.key or not dataset.fingerprint.items() <= files.items():
+        raise DataError(
+            f"{cell.dataset}: the data has changed since the sweep began; start it once more to"
+            " run this as a cell of its own"
+        )
+    run_prepared(config, dataset, resume_from=left)
     (path,) = folder.glob("*.pth")
     record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     epochs = record["epochs"]

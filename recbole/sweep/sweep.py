@@ -72,6 +72,8 @@ def sweep(
             finally:
                 crew.end()
                 table.export()
+    else:
+        table.export()  # a sweep that was killed may have left the table behind its rows
     return monitor
 
 

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from recbole.sweep.claims import Claims, Holder
+from recbole.sweep.claims import Claims, Holder, _start_of
 
 KEY = "abc123"
 
@@ -70,10 +70,19 @@ def test_many_threads_one_winner(claims):
         winner.release()
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_the_claim_of_a_dead_process_is_taken_over_at_once(claims):
-    code = f"from recbole.sweep.claims import *; Claims(Path({str(claims.folder)!r})).take({KEY!r})"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert file_of(claims).exists()
+    claims.take(KEY)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        rewrite(claims, pid=process.pid, started=_start_of(process.pid))
+        assert claims.take(KEY) is None and set(claims.holders()) == {KEY}
+        process.stdin.close()  # it ends, and as long as nobody waits for it, it is a zombie
+        deadline = time.monotonic() + 30
+        while claims.holders() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert Path(f"/proc/{process.pid}").exists()
+        assert claims.holders() == {}
+    assert not Path(f"/proc/{process.pid}").exists()
     assert claims.holders() == {}
     claim = claims.take(KEY)
     assert claim is not None and claim.generation == 2

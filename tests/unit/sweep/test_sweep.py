@@ -215,6 +215,18 @@ def test_what_another_process_has_taken_over_is_dropped(toy, results):
     other.release()
 
 
+def test_data_that_changes_under_a_sweep_is_noticed(toy, results, tmp_path):
+    plan = plan_of(cells(toy), results)
+    first = dict(list(plan.cells.items())[:1])
+    worker.work(replace(plan, cells=first), results)
+    users = tmp_path / "dataset" / "toy" / "toy.user"
+    users.write_text(users.read_text().replace("150", "151"))
+    worker.work(plan, results)
+    finished, failed = sorted(results.rows(), key=lambda row: row.seed)
+    assert (finished.status, failed.status) == ("finished", "failed")
+    assert "the data has changed since the sweep began" in failed.error
+
+
 def test_a_damaged_checkpoint_is_no_obstacle(toy, results):
     some = cells(toy, seeds=[1])
     plan = plan_of(some, results)
