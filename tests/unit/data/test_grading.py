@@ -371,7 +371,7 @@ def test_pairs_leave_ratings_as_they_are_where_none_need_merging(tmp_path, multi
     assert dataset.schema.target.threshold == 4
     assert dataset.inter_feat["rating"].tolist() == values.tolist()
     assert dataset.inter_feat["label"].tolist() == plain.inter_feat["label"].tolist()
-    with pytest.raises(ConfigError, match="'level 4' .* multi_cls=5"):
+    with pytest.raises(ConfigError, match=r"'level 4' .* multi_cls=5"):
         graded(tmp_path, text, multi_cls, rating_bins="pairs", threshold={"rating": "level 4"})
 
 
