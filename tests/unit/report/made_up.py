@@ -49,7 +49,7 @@ def fill(table: ResultsTable, wanted: Reproduction, leave_out=lambda cell: False
                     "seconds_per_epoch": 1.5 if graded else 1.0,
                     "seconds_training": 30.0,
                     "seconds_per_evaluation": 0.25,
-                    "device": "cpu (1 threads)",
+                    "device": "cpu <one thread>",
                     "epochs": 20,
                     "versions": {"torch": "2.13.0", "python": "3.11"},
                     "measures": measures(cell.seed, graded),
