@@ -122,7 +122,9 @@ class Reproduction:
             variants |= {ablation_name(n): o for n, o in self.ablations(model).items()}
             for name, options in variants.items():
                 cell = replace(pair, variant=name, options={**options, **pair.options})
-                if name not in (ORIGINAL, SMOOTH):
+                # A point of Figure 4 is the smooth run itself, and so takes the same options.
+                measured = (ORIGINAL, SMOOTH, ratio_name(RATIO))
+                if name not in measured:
                     cell = replace(cell, measures=())
                 elif "norms" in cell.measures:
                     cell = replace(cell, options={**cell.options, "track_norms": True})

@@ -74,7 +74,7 @@ def measures(seed: int, graded: bool) -> dict:
         },
         "robustness": {
             "curve": [
-                {"noise": sigma, "auc": 0.7 - sigma * less, "logloss": 0.5 + sigma * less}
+                {"sigma": sigma, "auc": 0.7 - sigma * less, "logloss": 0.5 + sigma * less}
                 for sigma in (0.0, 0.01, 0.05)
             ]
         },
