@@ -149,7 +149,7 @@ def _curve(results: Results, model: str, variant: str, metric: str) -> dict[floa
     curve: dict[float, list[float]] = {}
     for row in results.of(model, variant).values():
         for point in measure(row, "robustness").get("curve", []):
-            curve.setdefault(point["noise"], []).append(point[metric])
+            curve.setdefault(point["sigma"], []).append(point[metric])
     return curve
 
 

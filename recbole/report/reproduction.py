@@ -21,6 +21,7 @@ RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
 #: λ of the rating head in all tables; the ratios are those of Figure 4.
 RATIO = 0.7
 
+_SMOOTH: dict[str, Any] = {"multi_cls": 5, "multi_ratio": RATIO}
 ORIGINAL, SMOOTH, LOGIT = "original", "smooth", "smooth, logits added"
 
 #: What is measured of the models that the figures show, where the measure is at hand.
@@ -94,11 +95,12 @@ class Reproduction:
         if model not in self.ablated or model not in self.models:
             return {}
         path = config_file(f"ablations/{self.dataset}-{model}.yaml")
-        return {} if path is None else {n: dict(v) for n, v in Grid.read(path).variants.items()}
+        variants = {} if path is None else Grid.read(path).variants
+        # Such a file names what it compares with, too; these are in every table anyway.
+        return {name: dict(v) for name, v in variants.items() if v not in ({}, _SMOOTH)}
 
     def _cells_of(self, seed: int) -> list[Cell]:
         details = tuple(name for name, module in _DETAILS.items() if find_spec(module))
-        smooth: dict[str, Any] = {"multi_cls": 5, "multi_ratio": RATIO}
         cells = []
         for model in self.models:
             in_detail = model in self.detailed
@@ -106,22 +108,26 @@ class Reproduction:
                 model=model,
                 dataset=self.dataset,
                 seed=seed,
-                options={**({"track_norms": True} if "norms" in details else {}), **self.options},
+                options=self.options,
                 config_files=self._settings(model),
                 measures=("ranking", *(details if in_detail else ())),
             )
             variants: dict[str, dict[str, Any]] = {
                 ORIGINAL: {},
-                SMOOTH: smooth,
-                LOGIT: {**smooth, "multi_agg": "logit"},
+                SMOOTH: _SMOOTH,
+                LOGIT: {**_SMOOTH, "multi_agg": "logit"},
             }
             if in_detail:
-                variants |= {ratio_name(r): {**smooth, "multi_ratio": r} for r in self.ratios}
+                variants |= {ratio_name(r): {**_SMOOTH, "multi_ratio": r} for r in self.ratios}
             variants |= {ablation_name(n): o for n, o in self.ablations(model).items()}
             for name, options in variants.items():
                 cell = replace(pair, variant=name, options={**options, **pair.options})
-                if name not in (ORIGINAL, SMOOTH):
+                # A point of Figure 4 is the smooth run itself, and so takes the same options.
+                measured = (ORIGINAL, SMOOTH, ratio_name(RATIO))
+                if name not in measured:
                     cell = replace(cell, measures=())
+                elif "norms" in cell.measures:
+                    cell = replace(cell, options={**cell.options, "track_norms": True})
                 cells.append(cell)
         return cells
 

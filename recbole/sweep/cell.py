@@ -96,7 +96,6 @@ def cell_key(config: Config, fingerprint: Mapping[str, str]) -> str:
     chosen: dict[str, Any] = {}
     for options in config.groups().values():
         chosen.update(options.model_dump(exclude_defaults=True))
-    chosen["seed"] = config.environment.seed
     identity = {
         "model": config.model,
         "dataset": config.dataset,

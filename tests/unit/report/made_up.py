@@ -49,7 +49,7 @@ def fill(table: ResultsTable, wanted: Reproduction, leave_out=lambda cell: False
                     "seconds_per_epoch": 1.5 if graded else 1.0,
                     "seconds_training": 30.0,
                     "seconds_per_evaluation": 0.25,
-                    "device": "cpu (1 threads)",
+                    "device": "cpu <one thread>",
                     "epochs": 20,
                     "versions": {"torch": "2.13.0", "python": "3.11"},
                     "measures": measures(cell.seed, graded),
@@ -74,7 +74,7 @@ def measures(seed: int, graded: bool) -> dict:
         },
         "robustness": {
             "curve": [
-                {"noise": sigma, "auc": 0.7 - sigma * less, "logloss": 0.5 + sigma * less}
+                {"sigma": sigma, "auc": 0.7 - sigma * less, "logloss": 0.5 + sigma * less}
                 for sigma in (0.0, 0.01, 0.05)
             ]
         },

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,9 @@ def test_the_papers_settings_come_first():
 
 def test_ablations_come_from_their_file(table, tmp_path):
     (tmp_path / "configs/ablations").mkdir()
-    (tmp_path / "configs/ablations/toy-NFM.yaml").write_text("variants: {odd: {multi_cls: 5}}")
+    (tmp_path / "configs/ablations/toy-NFM.yaml").write_text(
+        "variants: {binary: {}, multi: {multi_cls: 5, multi_ratio: 0.7}, odd: {multi_cls: 5}}"
+    )
     wanted = reproduction(ablated=("NFM",))
     assert wanted.of("NFM", "ablation: odd")[0].options["multi_cls"] == 5
     fill(table, wanted)
@@ -154,6 +157,16 @@ def test_every_number_names_its_runs(results):
     assert set(first[3].runs) == set(results.keys("WideDeep", SMOOTH))
 
 
+def test_time_is_compared_over_the_same_runs(table):
+    """A seed that only one of the two has would shift its mean."""
+    wanted = reproduction(models=("WideDeep",), ratios=(0.1,))
+    fill(table, wanted, leave_out=lambda cell: cell.variant == SMOOTH and cell.seed == 1)
+    (key,) = [r.key for r in table.rows() if (r.variant, r.seed) == (ORIGINAL, 1)]
+    table.put(replace(table.row(key), seconds_per_epoch=1000.0))
+    line = line_of(cost(Results.read(wanted, table), NO_PAPER), seconds="training epoch")
+    assert (line[ORIGINAL], line["Δ%"]) == ("1", "+50.00")
+
+
 def test_what_was_not_run_is_said_and_not_invented(table):
     wanted = reproduction()
     fill(table, wanted, leave_out=lambda cell: cell.variant != ORIGINAL)
@@ -202,6 +215,8 @@ def test_the_files_of_a_report(table, tmp_path):
     page = write_report(wanted, table, tmp_path / "out").read_text()
     assert "smooth, λ = 0.1 seed 2: not run" in page
     assert "<b>no luck" not in page and "&lt;b&gt;no luck" in page
+    assert "cpu &lt;one thread&gt;</td>" in page and "<one" not in page
+    assert re.search(r'<td class="number" data-value="72\.3\d*"><a href="#run-\w+"', page)
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     names = {"table-1", "table-2", "table-3", "theorem-1", "aggregation", "ablations", "runs"}
     assert {path.stem for path in (tmp_path / "out").glob("*.csv")} == names

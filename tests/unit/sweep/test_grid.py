@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from recbole.commands.command_line import main
+from recbole.config.environment import EnvironmentOptions
 from recbole.errors import ConfigError
 from recbole.sweep.cell import Cell, cell_key, data_fingerprint
 from recbole.sweep.grid import Grid
@@ -128,6 +129,20 @@ def test_a_key_names_what_the_result_depends_on(toy, tmp_path):
     users = tmp_path / "dataset" / "toy" / "toy.user"
     users.write_text(users.read_text().replace("150", "151"))
     assert key() != plain
+
+
+def test_an_option_that_is_new_leaves_finished_cells_finished(toy):
+    class Later(EnvironmentOptions):
+        new_option: int = 3
+
+    config = Cell("WideDeep", "toy", 1, options={"threshold": {"rating": 4}}).config()
+    before = cell_key(config, {})
+    config.environment = Later(**config.environment.model_dump())
+    assert cell_key(config, {}) == before
+    config.environment = Later(
+        **config.environment.model_dump(exclude={"new_option"}), new_option=4
+    )
+    assert cell_key(config, {}) != before
 
 
 def test_cells_that_come_to_the_same_are_one(toy, tmp_path):

@@ -147,6 +147,33 @@ def test_a_retried_failure_is_tried_once(toy, results, monkeypatch):
         assert row.attempt == attempt
 
 
+def test_what_is_due(toy, results):
+    plan = plan_of([cells(toy)[0].with_measures(["ranking"])], results)
+    (key,) = plan.cells
+    finished = Row(key, "WideDeep", "toy", 1, "v", "c", measures={"ranking": {"test": {}}})
+    failed = replace(finished, status="failed", attempt=2, measures={})
+    unmeasured = replace(finished, measures={"ranking": {"error": "no luck"}})
+    assert plan.is_due(key, None) and not plan.is_due(key, finished)
+    assert plan.is_due(key, replace(finished, measures={}))
+    assert not plan.is_due(key, failed) and not plan.is_due(key, unmeasured)
+    again = replace(plan, retry=True, attempts={key: 2})
+    assert again.is_due(key, failed) and again.is_due(key, unmeasured)
+    assert not again.is_due(key, replace(failed, attempt=3))  # one of this very sweep
+
+
+def test_what_ends_between_look_and_claim_is_not_run(toy, results, monkeypatch):
+    plan = plan_of(cells(toy, seeds=[1]), results)
+    plain = results.claims.take
+
+    def take(key):
+        results.put(Row(key, "WideDeep", "toy", 1, "by another", "c"))
+        return plain(key)
+
+    monkeypatch.setattr(results.claims, "take", take)
+    worker.work(plan, results)
+    assert [row.variant for row in results.rows()] == ["by another"]
+
+
 def test_a_measure_can_be_asked_for_later(toy, results):
     some = cells(toy, seeds=[1])
     worker.work(plan_of(some, results), results)
@@ -254,8 +281,10 @@ def test_the_exported_table(toy, results):
     results.put(row)
     results.put(replace(row, key="bb", status="failed", error="x", test={}, valid={"auc": 0.5}))
     results.claims.take("cc")
+    results.claims.take("aa")  # its holder has written the row, and is about to let go
     table = pq.read_table(results.export()).to_pylist()
     by_key = {line["key"]: line for line in table}
+    assert len(table) == 3
     assert by_key["aa"]["test_auc"] == 0.5 and by_key["aa"]["valid_auc"] == 1
     assert by_key["bb"]["test_auc"] is None and by_key["bb"]["error"] == "x"
     assert by_key["cc"]["status"] == "running" and by_key["cc"]["pid"] == os.getpid()
