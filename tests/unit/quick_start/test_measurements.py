@@ -148,6 +148,12 @@ def test_every_head_is_of_use(saved, head):
     assert len(comparison.lists[1].levels) == CLASSES[head]
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_that_grades_is_measured_by_its_ratings(saved, head):
+    result = json.loads(saved[head].with_suffix(".json").read_text())["test_result"]
+    assert ("ratingaccuracy" in result) == (CLASSES[head] > 0)
+
+
 def test_commands_print_a_table(saved, capsys):
     paths = [str(saved["binary"]), str(saved["ordinal"])]
     assert main(["robustness", "--checkpoint", *paths, "--noise", "0.5", "--repeats=2"]) == 0
