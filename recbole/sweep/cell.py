@@ -25,6 +25,8 @@ WITHOUT_EFFECT = frozenset(
         "show_progress",
         "checkpoint_dir",
         "log_tensorboard",
+        "data_cache",
+        "seeds_together",
     }
 )
 
