@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import torch
+from pyarrow import csv
 
 from recbole.config import Config
-from recbole.data import create_dataset, data_preparation
+from recbole.data import DataOptions, FeatureType, create_dataset, data_preparation
 from recbole.data import stream_preparation as preparation
+from recbole.data.header import read_header
 from recbole.errors import ConfigError, DataError
 from recbole.quick_start import load_data_and_model, run_recbole
 from tests.conftest import TOY_OPTIONS, write_toy_dataset
@@ -240,3 +245,27 @@ def test_faults_are_those_in_memory(toy):
                 loaders(toy, stream=stream, **more)
             messages.append(str(caught.value))
         assert messages[0] == messages[1]
+
+
+def test_rows_stream_from_parquet_as_from_text(toy):
+    """The same rows in the same order, whichever kind of file they come from."""
+    text = create_dataset(Config("WideDeep", "toy", config_dict={**toy, "stream": True}))
+    for path in sorted(Path("dataset/toy").glob("toy.*")):
+        options = DataOptions(threshold={"rating": 4})
+        columns = read_header(path, options).types
+        table = csv.read_csv(path, parse_options=csv.ParseOptions(delimiter="\t"))
+        table = table.rename_columns(list(columns))
+        kinds = {FeatureType.FLOAT: pa.float64()}
+        fields = [(name, kinds.get(kind, pa.string())) for name, kind in columns.items()]
+        table = table.cast(pa.schema(fields))
+        if "genre" in columns:
+            genres = pc.split_pattern(table["genre"], " ")
+            table = table.set_column(table.column_names.index("genre"), "genre", genres)
+        pq.write_table(table, f"{path}.parquet")
+        path.unlink()
+    binary = create_dataset(Config("WideDeep", "toy", config_dict={**toy, "stream": True}))
+    assert binary.fingerprint.keys() == {f"{name}.parquet" for name in text.fingerprint}
+    assert [f.name for f in binary.schema.fields] == [f.name for f in text.schema.fields]
+    for one, other in zip(binary.build(), text.build(), strict=True):
+        for name in one.inter_feat:
+            assert torch.equal(one.inter_feat[name], other.inter_feat[name])
