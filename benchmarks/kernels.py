@@ -1,0 +1,111 @@
+"""Single operations of the models beside PyTorch's plain form of them, forward and backward.
+
+    python benchmarks/kernels.py --threads=1
+
+The two forms work in turns; prints a Markdown table with the milliseconds of the quickest turn of
+each. Then what the machine can do: matrix products by type, and a copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from recbole.model.embedding import sum_rows
+from recbole.model.field_major import SelfAttention, field_major
+from recbole.model.layers import Dropout
+
+ROWS, FIELDS = 4096, 7
+Step = Callable[[], object]
+
+
+def quickest(steps: list[Step], turns: int = 20) -> list[float]:
+    """Milliseconds of the quickest turn of each, after one that warms up."""
+    best = [float("inf")] * len(steps)
+    for turn in range(turns + 1):
+        for number, step in enumerate(steps):
+            start = time.perf_counter()
+            step()
+            if turn:
+                best[number] = min(best[number], 1e3 * (time.perf_counter() - start))
+    return best
+
+
+def backward(forward: Callable[[], Tensor], *leaves: Tensor) -> Step:
+    """Forward and backward through a function, to some leaves."""
+    return lambda: torch.autograd.grad(forward().sum(), leaves)
+
+
+def attention(width: int) -> list[Step]:
+    """`nn.MultiheadAttention` against `SelfAttention`, [B, F, A] and [F, A, B]."""
+    plain, ours = nn.MultiheadAttention(width, 2, batch_first=True), SelfAttention(width, 2, 0.0)
+    rows = torch.randn(ROWS, FIELDS, width, requires_grad=True)
+    columns = field_major(rows.detach()).requires_grad_()
+    return [
+        backward(lambda: plain(rows, rows, rows, need_weights=False)[0], rows),
+        backward(lambda: ours(columns), columns),
+    ]
+
+
+def dropout() -> list[Step]:
+    """`nn.Dropout` against `Dropout`, [B, 256]."""
+    rows, plain, ours = torch.randn(ROWS, 256, requires_grad=True), nn.Dropout(0.2), Dropout(0.2)
+    return [backward(lambda: plain(rows), rows), backward(lambda: ours(rows), rows)]
+
+
+def classes() -> list[Step]:
+    """Cross entropy and the click's log-odds of [B, 5] against those of [5, B]."""
+    logits, rating = torch.randn(ROWS, 5, requires_grad=True), torch.randint(5, (ROWS,))
+
+    def by_row() -> Tensor:
+        click = logits[:, 3:].logsumexp(1) - logits[:, :3].logsumexp(1)
+        return F.cross_entropy(logits, rating) + click.mean()
+
+    def by_class() -> Tensor:
+        z = logits.T.contiguous()
+        click = z[3:].logsumexp(0) - z[:3].logsumexp(0)
+        return F.cross_entropy(z.unsqueeze(0), rating.unsqueeze(0)) + click.mean()
+
+    return [backward(by_row, logits), backward(by_class, logits)]
+
+
+def first_order() -> list[Step]:
+    """Rows gathered and summed against `sum_rows`: 6 tokens of a table of 9,500, 5 wide."""
+    table, index = nn.Embedding(9_500, 5), torch.randint(9_500, (ROWS, 6))
+    return [
+        backward(lambda: table(index).sum(1), table.weight),
+        backward(lambda: sum_rows(table, index), table.weight),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    torch.set_num_threads(parser.parse_args().threads)
+    print("| operation | plain, ms | here, ms | times as fast |\n|---|---|---|---|")
+    for name, steps in {
+        "attention, width 8": attention(8),
+        "attention, width 16": attention(16),
+        "dropout, 256 wide": dropout(),
+        "rating head's loss": classes(),
+        "first-order terms": first_order(),
+    }.items():
+        plain, ours = quickest(steps)
+        print(f"| {name} | {plain:.2f} | {ours:.2f} | {plain / ours:.1f} |", flush=True)
+    print("\n| product 4096 × 256 × 256 | GFLOP/s |\n|---|---|")
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        rows, weight = torch.ones(ROWS, 256, dtype=dtype), torch.ones(256, 256, dtype=dtype)
+        (spent,) = quickest([lambda r=rows, w=weight: F.linear(r, w)])
+        print(f"| {str(dtype).removeprefix('torch.')} | {2 * ROWS * 256 * 256 / spent / 1e6:.0f} |")
+    source, target = torch.ones(2**26), torch.empty(2**26)
+    (spent,) = quickest([lambda: target.copy_(source)], turns=5)
+    print(f"\nCopy of 256 MB, read and write: {2 * 4 * 2**26 / spent / 1e6:.0f} GB/s")
+
+
+if __name__ == "__main__":
+    main()
