@@ -52,9 +52,7 @@ def create_dataset(config: Any) -> Dataset:
     """
     options: DataOptions = config.data
     name: str = config["dataset"]
-    folder = Path(options.data_path) / name
-    if not folder.is_dir():
-        import_module("recbole.data.download").ensure_dataset(name, folder)
+    folder = folder_of(name, options)
     if options.stream:
         dataset: Dataset = import_module("recbole.data.stream_preparation").open_stream(
             folder, name, options, config["seed"]
@@ -68,6 +66,18 @@ def create_dataset(config: Any) -> Dataset:
     data = cached(folder, name, options, read_and_encode)
     multi_cls = None if options.rating_bins is None else config["multi_cls"]
     return make_dataset(data, name, options, config["seed"], multi_cls)
+
+
+def folder_of(name: str, options: DataOptions) -> Path:
+    """The folder of a data set; one that is known and not there is downloaded.
+
+    Raises:
+        DataError: it is neither there nor to be had.
+    """
+    folder = Path(options.data_path) / name
+    if not folder.is_dir():
+        import_module("recbole.data.download").ensure_dataset(name, folder)
+    return folder
 
 
 def data_preparation(config: Any, dataset: Dataset) -> tuple[Loader, Loader, Loader]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +29,7 @@ from recbole.data.files import AtomicData, location, read_atomic_files
 from recbole.data.filtering import filter_rows, keep_core
 from recbole.data.leaks import find_leaks
 from recbole.data.options import DataOptions
-from recbole.data.preparation import prepare
+from recbole.data.preparation import folder_of, prepare
 from recbole.data.rating_scale import Fit, Levels, fit
 from recbole.data.schema import Target
 from recbole.data.target import MOST_LEVELS
@@ -104,9 +102,7 @@ def describe(config: Config) -> Description:
     """
     options: DataOptions = config.data
     name = config.dataset
-    folder = Path(options.data_path) / name
-    if not folder.is_dir():
-        import_module("recbole.data.download").ensure_dataset(name, folder)
+    folder = folder_of(name, options)
     read = read_atomic_files(folder, name, options)
     check_options(read, options)
     before, kept = _filtered(read, options)

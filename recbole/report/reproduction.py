@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,8 @@ RATIO = 0.7
 _SMOOTH: dict[str, Any] = {"multi_cls": 5, "multi_ratio": RATIO}
 ORIGINAL, SMOOTH, LOGIT = "original", "smooth", "smooth, logits added"
 
-#: What is measured of the models that the figures show, where the measure is at hand.
-_DETAILS = {
-    "norms": "recbole.trainer.norms",
-    "robustness": "recbole.quick_start.measurements",
-    "lipschitz": "recbole.quick_start.measurements",
-}
+#: What is measured of the models that the figures show.
+_DETAILS = ("norms", "robustness", "lipschitz")
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,6 @@ class Reproduction:
         return {name: dict(v) for name, v in variants.items() if v not in ({}, _SMOOTH)}
 
     def _cells_of(self, seed: int) -> list[Cell]:
-        details = tuple(name for name, module in _DETAILS.items() if find_spec(module))
         cells = []
         for model in self.models:
             in_detail = model in self.detailed
@@ -110,7 +104,7 @@ class Reproduction:
                 seed=seed,
                 options=self.options,
                 config_files=self._settings(model),
-                measures=("ranking", *(details if in_detail else ())),
+                measures=("ranking", *(_DETAILS if in_detail else ())),
             )
             variants: dict[str, dict[str, Any]] = {
                 ORIGINAL: {},
