@@ -10,6 +10,7 @@ import codecs
 import csv
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -165,12 +166,21 @@ def _delimited(path: Path, text: TextFormat) -> Source:
     )
 
 
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """The csv module's limit on a cell, which is one for the whole process, raised for a while."""
+    limit = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
 def _records(path: Path, text: TextFormat) -> Iterator[tuple[int, list[str]]]:
     """The records of a file, as the csv module reads them, each with the line it begins on."""
     encoding = "utf-8-sig" if text.encoding.lower() in ("utf-8", "utf8") else text.encoding
-    csv.field_size_limit(_LONGEST_CELL)
     try:
-        with path.open(encoding=encoding, newline="") as file:
+        with _long_cells(), path.open(encoding=encoding, newline="") as file:
             assert text.separator is not None
             reader = csv.reader(
                 file,
