@@ -57,12 +57,13 @@ class Dropout(nn.Dropout):
     There PyTorch draws one Bernoulli number per element on a single thread. Here each random
     64-bit word decides four elements, so that p is met to within 1/131072; the scale is that of
     the probability that is met, so that the expectation is unchanged. PyTorch's generator seeds
-    each mask, and NumPy's SFC64, the quicker of the two, draws it.
+    each mask, and NumPy's SFC64, the quicker of the two, draws it. Compiled code draws its own.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop elements while training; any shape."""
-        if not self.training or self.p == 0 or input.device.type != "cpu":
+        is_ours = input.device.type == "cpu" and not torch.compiler.is_compiling()
+        if not self.training or self.p == 0 or not is_ours:
             return super().forward(input)
         dropped = min(round(self.p * 65536), 65535)  # of 65536
         count = input.numel()

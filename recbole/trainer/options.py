@@ -46,6 +46,9 @@ class TrainingOptions(Options):
     enable_scaler: bool = Field(
         False, description="scale the loss under enable_amp; precision=fp16 always does"
     )
+    compile: Literal["auto"] | bool = Field(
+        "auto", description="torch.compile the loss; auto: no, as it has not paid where measured"
+    )
     track_norms: bool = Field(
         False,
         description="note L2 norms of embeddings and their gradients, epoch by epoch (Fig. 2)",

@@ -17,6 +17,7 @@ from recbole.errors import CheckpointError, TrainingDivergedError
 from recbole.evaluator import Evaluator
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.trainer import checkpoint, state
+from recbole.trainer.compilation import loss_parts_of
 from recbole.trainer.divergence import likely_cause
 from recbole.trainer.early_stopping import EarlyStopping
 from recbole.trainer.files import RunFiles
@@ -64,6 +65,7 @@ class Trainer:
             self.options.stopping_step, config.evaluation.bigger_is_better
         )
         self.losses = EpochLosses(self.device)
+        self._loss_parts = loss_parts_of(model, self.options.compile)
         self.norms = EmbeddingNorms(model, self.device) if self.options.track_norms else None
         self.epoch = 0  # the one being trained, or to be trained next
         self.finished = False
@@ -180,7 +182,7 @@ class Trainer:
     def _step(self, batch: Interaction) -> dict[str, Tensor]:
         """Take one optimiser step; return the loss and its parts (scalars)."""
         self.optimizers.zero_grad()
-        parts = self.model.loss_parts(batch)
+        parts = self._loss_parts(batch)
         self.scaler.scale(parts["loss"]).backward()
         if self.norms is not None:
             self.norms.add_step(self.scaler.get_scale())

@@ -183,4 +183,8 @@ def _wrapped(phase: Tensor, flipped: Tensor) -> Tensor:
 
 def _normalised(part: Tensor, norm: nn.LayerNorm | None) -> Tensor:
     """Normalise each vector, if asked to: [O, D, B] -> [O, D, B]."""
-    return part if norm is None else norm(part.transpose(1, 2)).transpose(1, 2)
+    if norm is None:
+        return part
+    centred = part - part.mean(1, keepdim=True)
+    rstd = (centred.square().mean(1, keepdim=True) + norm.eps).rsqrt()  # [O, 1, B]
+    return torch.addcmul(norm.bias.unsqueeze(1), centred * rstd, norm.weight.unsqueeze(1))
