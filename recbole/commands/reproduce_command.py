@@ -23,7 +23,7 @@ Further options, such as --epochs=20, go to every run."""
 
 _EXAMPLES = """\
 examples:
-  recbole reproduce --dataset=ml-100k --quick --jobs=2
+  recbole reproduce --dataset=ml-100k --quick
       minutes: two models, two seeds, few epochs, every table and figure
   recbole reproduce --dataset=ml-1m --jobs=4
       seven models, five seeds: days on a CPU, hours on accelerators
@@ -52,7 +52,10 @@ def _parser() -> CommandParser:
         "--results", metavar="FOLDER",
         help="where results and report are kept (saved/reproduce-<dataset>)",
     )  # fmt: skip
-    parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="runs at a time (1)")
+    parser.add_argument(
+        "--jobs", type=positive, metavar="N",
+        help="runs at a time (1; with --quick on a CPU as many as there are cores, up to 4)",
+    )  # fmt: skip
     parser.add_argument("--retry", action="store_true", help="run what failed before once more")
     parser.add_argument(
         "--report_only", action="store_true", help="run nothing, report what there is"
@@ -90,9 +93,18 @@ def main(arguments: Sequence[str]) -> None:
         print(f"Report: {write_report(reproduction, table, table.folder)}")
         return
     plan = make_plan(reproduction.cells(), table, flags.retry)
-    monitor = watched(plan, table, flags.jobs)
+    monitor = watched(plan, table, flags.jobs or (_small_jobs() if flags.quick else 1))
     print(f"Report: {write_report(reproduction, table, table.folder)}")
     finish(monitor, plan, table)
+
+
+def _small_jobs() -> int:
+    """How many small runs go well side by side: a thread for each where there is no GPU."""
+    import torch
+
+    from recbole.sweep.sweep import cores
+
+    return 1 if torch.cuda.is_available() else min(cores(), 4)
 
 
 def _checked(value: Any, kind: type, origin: str) -> Any:
