@@ -5,6 +5,8 @@
     <folder>/runs/<key>/         the cell's checkpoint, record and log
     <folder>/results.parquet     all rows as one table, for other programs to read
 
+Somebody who is given `results.parquet` alone has the rows too: opened, it is taken apart again.
+
 A row is a file of its own, moved into place whole: nothing can be lost by two processes writing at
 once, or by one that is killed while it writes, and no file needs a lock.
 """
@@ -17,7 +19,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from recbole.data.staging import replacing
+from recbole.data.staging import move_into_place, replacing, staging_folder
 from recbole.errors import DataError
 from recbole.sweep.claims import LEASE, Claims
 from recbole.trainer.record import finite
@@ -90,6 +92,23 @@ class Row:
                 line[known.name] = value
         return line
 
+    @classmethod
+    def of_flat(cls, line: Mapping[str, Any]) -> Row:
+        """The row that `flat` made a line of; columns that are not known are left out."""
+        values: dict[str, Any] = {}
+        for known in fields(cls):
+            if known.name in ("valid", "test"):
+                prefix = f"{known.name}_"
+                metrics = {
+                    n.removeprefix(prefix): v for n, v in line.items() if n.startswith(prefix)
+                }
+                values[known.name] = {name: v for name, v in metrics.items() if v is not None}
+            elif known.default_factory is dict:
+                values[known.name] = json.loads(line.get(known.name) or "{}")
+            elif line.get(known.name) is not None:
+                values[known.name] = line[known.name]
+        return cls(**values)
+
 
 class ResultsTable:
     """The rows of a folder.
@@ -102,8 +121,27 @@ class ResultsTable:
     def __init__(self, folder: str | Path, lease: float = LEASE) -> None:
         self.folder = Path(folder)
         self.rows_folder = self.folder / "rows"
+        self._exported = self.folder / "results.parquet"
+        if not self.rows_folder.exists():
+            self._unpack()
         self.rows_folder.mkdir(parents=True, exist_ok=True)
         self.claims = Claims(self.folder / "claims", lease)
+
+    def _unpack(self) -> None:
+        """Write the rows of a table that came as `results.parquet` alone."""
+        from pyarrow import ArrowException, parquet
+
+        if not self._exported.exists():
+            return
+        try:
+            lines = parquet.read_table(self._exported).to_pylist()
+            rows = [Row.of_flat(line) for line in lines if line["status"] in (FINISHED, FAILED)]
+        except (ArrowException, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise DataError(f"{self._exported}: expected a table of results: {error}") from None
+        with staging_folder(self.rows_folder) as folder:
+            for row in rows:
+                (folder / f"{row.key}.json").write_text(_text(row), encoding="utf-8")
+            move_into_place(folder, self.rows_folder)
 
     def run_folder(self, key: str) -> Path:
         """Where the files of a cell lie."""
@@ -131,8 +169,7 @@ class ResultsTable:
     def put(self, row: Row) -> None:
         """Write a row, in the place of an older one of the cell. Only its claim's holder may."""
         with replacing(self.rows_folder / f"{row.key}.json") as temporary:
-            text = json.dumps(finite(asdict(row)), indent=1)
-            temporary.write_text(text + "\n", encoding="utf-8")
+            temporary.write_text(_text(row), encoding="utf-8")
 
     def rows(self, keys: Iterable[str] | None = None) -> list[Row]:
         """The rows of some cells, as far as there are any; of all, in the order of their ends."""
@@ -146,7 +183,7 @@ class ResultsTable:
         import pyarrow as pa
         from pyarrow import parquet
 
-        path = self.folder / "results.parquet"
+        path = self._exported
         while True:
             rows = self.rows()
             ended = {row.key for row in rows if row.status == FINISHED}
@@ -164,6 +201,10 @@ class ResultsTable:
                 parquet.write_table(table, temporary)
             if self.rows() == rows:  # none ended meanwhile, whose table this would have replaced
                 return path
+
+
+def _text(row: Row) -> str:
+    return json.dumps(finite(asdict(row)), indent=1) + "\n"
 
 
 def _column(values: list[Any]) -> Any:
