@@ -6,9 +6,9 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from recbole.report.entries import Entry, ReportTable
 from recbole.report.figures import Picture, ReportFigure
 from recbole.report.page_parts import SCRIPT, STYLE
-from recbole.report.tables import Entry, ReportTable
 from recbole.utils.web_page import web_page
 
 _CONTENT = """\
