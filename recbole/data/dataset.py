@@ -20,22 +20,16 @@ from recbole.data.encoding import Encoder
 from recbole.data.evaluation_options import PARTS
 from recbole.data.interaction import Interaction
 from recbole.data.options import DataOptions
-from recbole.data.schema import FeatureSource, FeatureType, Schema, Target
-from recbole.data.split import split_rows
-from recbole.data.stream_files import StreamPart
-from recbole.errors import ConfigError, DataError, did_you_mean
-
-#: The options that say what happens to rows once they are prepared, or where files would be.
-_AFTER_PREPARATION = frozenset(
-    {
-        "data_path",
-        "eval_args",
-        "train_batch_size",
-        "eval_batch_size",
-        "train_neg_sample_args",
-        "shuffle",
-    }
+from recbole.data.parts import (
+    consecutive_parts,
+    consecutive_rows,
+    draw_parts,
+    refuse_other_preparation,
+    refuse_other_split,
 )
+from recbole.data.schema import FeatureSource, FeatureType, Schema, Target
+from recbole.data.stream_files import StreamPart
+from recbole.errors import DataError, did_you_mean
 
 _ROWS_AT_ONCE = 1 << 20
 
@@ -301,7 +295,12 @@ class Dataset:
         Raises:
             DataError: rows are to be ordered or split by time, and no time column is loaded.
         """
-        parts = [self.copy(interactions) for interactions in self._interactions_of_parts()]
+        sizes = self._encoded.part_sizes
+        if sizes is None:
+            interactions = [self.inter_feat.take(rows) for rows in self.rows_of_parts()]
+        else:
+            interactions = consecutive_parts(self.inter_feat, sizes)
+        parts = [self.copy(of_part) for of_part in interactions]
         for part, name in zip(parts, PARTS, strict=True):
             part.part = name
         return parts
@@ -312,10 +311,38 @@ class Dataset:
         Raises:
             ConfigError: its levels were learned on the training part of this seed (`rating_bins`).
         """
-        self._refuse_other_split(self.options, seed)
+        return self._split_anew(self.options, seed)
+
+    def with_options(self, options: DataOptions, seed: int) -> Dataset:
+        """The same rows under other options of splitting and batching.
+
+        Raises:
+            ConfigError: another option differs; rows that are prepared cannot be prepared anew.
+        """
+        refuse_other_preparation(self.options, options)
+        return self._split_anew(options, seed)
+
+    def _split_anew(self, options: DataOptions, seed: int) -> Dataset:
+        if self.schema.target.grading is not None:
+            refuse_other_split(self.options.eval_args, self._seed, options.eval_args, seed)
         other = copy.copy(self)
-        other._seed, other._rows = seed, None
+        other.options, other._seed, other._rows = options, seed, None
         return other
+
+    def rows_of_parts(self) -> tuple[Tensor, ...]:
+        """The rows for training, validation and test: int64, drawn once.
+
+        Raises:
+            DataError: see `build`.
+        """
+        if self._rows is None:
+            sizes, times = self._encoded.part_sizes, self._encoded.times
+            if sizes is None:
+                args, users = self.options.eval_args, self.inter_feat[self.uid_field].numpy()
+                self._rows = draw_parts(args, self.schema, users, times, self._seed)
+            else:
+                self._rows = consecutive_rows(sizes)
+        return self._rows
 
     def rows_of(self, part: str) -> Tensor:
         """Which interactions of the whole data set a part holds: int64 [N], in its order."""
@@ -337,17 +364,6 @@ class Dataset:
         """Where the rows of each part lie on disk; None where they are in memory."""
         return self._encoded.stream
 
-    def _interactions_of_parts(self) -> list[Interaction]:
-        sizes = self._encoded.part_sizes
-        if sizes is None:
-            return [self.inter_feat.take(rows) for rows in self.rows_of_parts()]
-        # One part lies behind the other already: no copy, which a part on disk must not need.
-        pieces = {name: c.split(list(sizes)) for name, c in self.inter_feat.interaction.items()}
-        return [
-            Interaction({name: piece[number] for name, piece in pieces.items()})
-            for number in range(len(sizes))
-        ]
-
     def with_target(self, target: Target, columns: Mapping[str, Tensor]) -> Dataset:
         """The same data set with another target, whose columns join the interactions' own."""
         changed = self.copy(Interaction({**self.inter_feat.interaction, **columns}))
@@ -359,59 +375,6 @@ class Dataset:
     def settings(self) -> dict[str, Any]:
         """The options that this was made with, by name, and the seed of its split."""
         return {**self.options.model_dump(), "seed": self._seed}
-
-    def with_options(self, options: DataOptions, seed: int) -> Dataset:
-        """The same rows under other options of splitting and batching.
-
-        Raises:
-            ConfigError: another option differs; rows that are prepared cannot be prepared anew.
-        """
-        for name in type(options).model_fields:
-            mine, theirs = getattr(self.options, name), getattr(options, name)
-            if name not in _AFTER_PREPARATION and mine != theirs:
-                raise ConfigError(
-                    f"Option '{name}': the Dataset was prepared with {mine!r}, got {theirs!r};"
-                    " give it to from_pandas or create_dataset"
-                )
-        self._refuse_other_split(options, seed)
-        other = copy.copy(self)
-        other.options, other._seed, other._rows = options, seed, None
-        return other
-
-    def _refuse_other_split(self, options: DataOptions, seed: int) -> None:
-        graded = self.schema.target.grading is not None
-        if graded and (seed != self._seed or options.eval_args != self.options.eval_args):
-            raise ConfigError(
-                f"Option 'rating_bins': the Dataset's levels were learned on the training part of"
-                f" seed {self._seed} and its eval_args; give seed {seed} and the run's eval_args to"
-                " from_pandas or create_dataset, too"
-            )
-
-    def rows_of_parts(self) -> tuple[Tensor, ...]:
-        """The rows for training, validation and test: int64, drawn once.
-
-        Raises:
-            DataError: see `build`.
-        """
-        if self._rows is None:
-            if self._encoded.part_sizes is not None:
-                sizes = list(self._encoded.part_sizes)
-                self._rows = torch.arange(sum(sizes)).split(sizes)  # a part has fewer rows
-            else:
-                self._rows = tuple(torch.from_numpy(rows) for rows in self._split())
-        return self._rows
-
-    def _split(self) -> tuple[NDArray[np.int64], ...]:
-        args = self.options.eval_args
-        if self._encoded.times is None and (args.order == "TO" or "TS" in args.split):
-            what = "order: TO" if args.order == "TO" else "split: TS"
-            found = self.field2type.get(self.time_field)
-            raise DataError(
-                f"eval_args {{{what}}} needs the float column '{self.time_field}' (option"
-                f" TIME_FIELD) in .inter, which is {found.value if found else 'not loaded'}"
-            )
-        users = self.inter_feat[self.uid_field].numpy()
-        return split_rows(args, users, self._encoded.times, self._seed)
 
 
 def _set_of(wanted: Any, kind: Any) -> set[Any]:

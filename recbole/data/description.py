@@ -78,6 +78,14 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Label:
+    """The clicks: `where` says how they come about, `positive` how large their share is."""
+
+    where: str
+    positive: float
+
+
+@dataclass(frozen=True)
 class Core:
     """What is left where every user and item must have at least k interactions."""
 

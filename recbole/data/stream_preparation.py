@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from recbole.data.columns import (
     Column,
     FloatColumn,
-    Rows,
     SequenceColumn,
     Table,
     offsets_of,
@@ -47,6 +46,7 @@ from recbole.data.files import (
 from recbole.data.filtering import filter_rows
 from recbole.data.interaction import Interaction
 from recbole.data.options import DataOptions
+from recbole.data.parts import draw_parts
 from recbole.data.preparation import _by_id, _stored, _times
 from recbole.data.schema import FeatureSource, FeatureType, Schema
 from recbole.data.source_files import Sources
@@ -119,11 +119,18 @@ def _prepare(staging: Path, folder: Path, name: str, options: DataOptions, seed:
     def schema(encoder: Encoder) -> Schema:
         return Schema(encoder.fields, *ids, options.TIME_FIELD, predicted)
 
-    order, sizes = _split(columns, Encoder.joined(encoders.values()), schema, times, options, seed)
+    parts = draw_parts(
+        options.eval_args,
+        schema(Encoder.joined(encoders.values())),
+        columns[options.USER_ID_FIELD],
+        times,
+        seed,
+    )
+    order, sizes = torch.cat(parts).numpy(), tuple(len(rows) for rows in parts)
     for number, column in enumerate(columns.values()):
         np.save(staging / f"{number}.npy", column[order])
     names, kept = list(columns), len(columns)
-    del columns, slim, times, target
+    del columns, slim, times, target, parts
 
     # All other columns, one at a time.
     rows = data.interactions.rows
@@ -205,22 +212,6 @@ def _no_rows(kind: FeatureType) -> Column:
         return numbers
     elements = tokens if kind is FeatureType.TOKEN_SEQ else numbers
     return SequenceColumn(offsets_of(np.zeros(0, np.int64)), elements)
-
-
-def _split(
-    columns: dict[str, NDArray[Any]],
-    encoder: Encoder,
-    schema: Any,
-    times: NDArray[np.float64] | None,
-    options: DataOptions,
-    seed: int,
-) -> tuple[Rows, tuple[int, ...]]:
-    """The rows of the three parts, one part after the other, and the sizes of the parts."""
-    interactions = Interaction({name: torch.from_numpy(c) for name, c in columns.items()})
-    encoded = Encoded(interactions, None, None, times, None, None, {})
-    whole = Dataset("", schema(encoder), encoder, encoded, options, seed)
-    parts = [whole.rows_of(part) for part in PARTS]
-    return torch.cat(parts).numpy(), tuple(len(rows) for rows in parts)
 
 
 def _column(

@@ -8,26 +8,11 @@ from pathlib import Path
 from recbole.data.staging import replacing
 from recbole.quick_start.compare_style import STYLE
 from recbole.quick_start.comparison import Comparison, HeldOut, ListedItem, RankedList
+from recbole.utils.web_page import web_page
 
 _BARS_WIDTH, _BARS_HEIGHT = 50, 26  # pixels, for all bars of one distribution together
 
-# Nothing may be loaded from anywhere, whatever a title says.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
+_CONTENT = """\
 <p class="eyebrow">Data set {dataset} · top {topk} of {candidates} items the user has not seen</p>
 <h1>{title}</h1>
 <p class="lead">{summary}</p>
@@ -36,11 +21,7 @@ _PAGE = """\
 {lists}
 </div>
 {positives}
-{notes}
-</main>
-</body>
-</html>
-"""
+{notes}"""
 
 
 def write_page(comparison: Comparison, path: str | Path) -> Path:
@@ -53,10 +34,9 @@ def write_page(comparison: Comparison, path: str | Path) -> Path:
 
 def page(comparison: Comparison) -> str:
     """The page as text. Whatever comes from the data or from file names is escaped."""
-    return _PAGE.format(
-        policy=_POLICY,
-        style=STYLE,
-        title=escape(f"What two models recommend to user {comparison.user}"),
+    title = f"What two models recommend to user {comparison.user}"
+    content = _CONTENT.format(
+        title=escape(title),
         dataset=escape(comparison.dataset),
         topk=comparison.topk,
         candidates=f"{comparison.candidates:,}",
@@ -66,6 +46,7 @@ def page(comparison: Comparison) -> str:
         positives=_positives(comparison),
         notes=_notes(comparison),
     )
+    return web_page(title, content, STYLE)
 
 
 def _figures(comparison: Comparison) -> str:

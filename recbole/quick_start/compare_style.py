@@ -1,35 +1,26 @@
 """The style sheet of the page that `compare` writes.
 
 Blue and orange tell the two lists apart for colour-blind readers too; no meaning hangs on colour
-alone. It follows the reader's light or dark setting, and one column is enough for a phone.
+alone. One column is enough for a phone.
 """
 
 from __future__ import annotations
 
 STYLE = """\
 :root {
-  color-scheme: light dark;
-  --page: #f4f6f8; --card: #ffffff; --ink: #18202a; --soft: #53606e; --line: #dce2e9;
-  --a: #0b64a8; --b: #ab4400; --track: #e6ebf0;
+  --a: var(--blue); --b: #ab4400; --track: #e6ebf0;
   --unlikely: #a9b4c0;
-  --hit: #00664d; --hit-wash: #e4f5ef; --miss: #53606e; --on-mark: #ffffff;
+  --hit: #00664d; --hit-wash: #e4f5ef; --on-mark: #ffffff;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --page: #0e1319; --card: #171e26; --ink: #e9eef4; --soft: #a3b0be; --line: #2c3743;
-    --a: #62b6ee; --b: #f3a65a; --track: #2a3440;
+    --b: #f3a65a; --track: #2a3440;
     --unlikely: #66737f;
-    --hit: #4fd1ab; --hit-wash: #12302a; --miss: #a3b0be; --on-mark: #0e1319;
+    --hit: #4fd1ab; --hit-wash: #12302a; --on-mark: #0e1319;
   }
 }
-* { box-sizing: border-box; }
-body {
-  margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-}
-main { max-width: 76rem; margin: 0 auto; padding: 2.5rem 1.25rem 3rem; }
-h1 { margin: .1rem 0 .4rem; font-size: clamp(1.5rem, 1.1rem + 2vw, 2.2rem); line-height: 1.2;
-  letter-spacing: -.015em; text-wrap: balance; overflow-wrap: anywhere; }
+main { padding: 2.5rem 1.25rem 3rem; }
+h1 { margin: .1rem 0 .4rem; letter-spacing: -.015em; text-wrap: balance; }
 h2 { margin: 0; font-size: 1.1rem; line-height: 1.3; overflow-wrap: anywhere; }
 p { margin: 0; }
 .eyebrow, .note, .facts, caption, th { color: var(--soft); }
@@ -58,7 +49,7 @@ p { margin: 0; }
 .facts b { color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums; }
 
 abbr { text-decoration: none; }
-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { width: 100%; }
 caption { text-align: left; font-size: .8rem; padding: 0 1rem .6rem; }
 th, td { padding: .55rem .4rem; text-align: left; vertical-align: top; }
 th:first-child, td:first-child { padding-left: 1rem; }
@@ -91,7 +82,6 @@ svg line { stroke: var(--soft); stroke-width: 1; opacity: .5; }
 
 details { margin-top: 1.25rem; overflow: hidden; }
 summary { padding: .85rem 1rem; font-weight: 600; cursor: pointer; }
-:focus-visible { outline: 3px solid var(--a); outline-offset: 2px; }
 summary:focus-visible { outline-offset: -3px; border-radius: .75rem; }
 .note { margin-top: 1.25rem; font-size: .85rem; max-width: 62rem; }
 .note p + p { margin-top: .4rem; }

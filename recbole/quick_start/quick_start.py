@@ -1,31 +1,21 @@
-"""A run in five steps: options, data, model, training, evaluation."""
+"""RecBole's entry points: a run from its options, from a checkpoint or on a data set at hand."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from math import nan
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 from recbole.config import Config
-from recbole.config.environment import select_device
-from recbole.data import Dataset, Loader, create_dataset, data_preparation
+from recbole.data import Dataset, Loader, data_preparation
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.quick_start.same_data import data_of
+from recbole.quick_start.several_seeds import run_seeds
+from recbole.quick_start.single_run import Result, SingleRun, begin
 from recbole.trainer import Trainer, checkpoint
-from recbole.trainer.ensemble import Ensemble, Run
-from recbole.trainer.interruption import TrainingInterrupted
-from recbole.trainer.random_streams import RandomStream
-from recbole.trainer.record import describe_device
 from recbole.trainer.trainer import Callback
-from recbole.utils import get_trainer, init_logger, init_seed
-
-logger = logging.getLogger(__name__)
-
-Result = dict[str, Any]
+from recbole.utils import init_seed
 
 
 def run(
@@ -124,10 +114,10 @@ def resume(
     _refuse_other_results(overrides)
     saved = checkpoint.load(model_file, model_class, **overrides)
     config = saved.config
-    _begin(config)
-    data, trainer = _prepare(config, data_of(saved, dataset))
-    trainer.resume_checkpoint(model_file)
-    return _train_and_test(config, data, trainer, saved=True)
+    begin(config)
+    run = SingleRun.prepare(config, data_of(saved, dataset))
+    run.trainer.resume_checkpoint(model_file)
+    return run.train_and_test(saved=True)
 
 
 def load_data_and_model(
@@ -170,11 +160,9 @@ def objective_function(
 def _run(config: Config, saved: bool, at_hand: Dataset | None = None) -> Result:
     """A run under one seed, or one under each of several, on files or a data set at hand."""
     if config.environment.seeds is not None:
-        configs = [config.for_seed(seed) for seed in config.environment.seeds]
-        return _summary(_runs(configs, saved, at_hand), config)
-    _begin(config)
-    data, trainer = _prepare(config, at_hand)
-    return _train_and_test(config, data, trainer, saved)
+        return run_seeds(config, config.environment.seeds, saved, at_hand)
+    begin(config)
+    return SingleRun.prepare(config, at_hand).train_and_test(saved)
 
 
 def run_prepared(
@@ -195,10 +183,10 @@ def run_prepared(
         RecBoleError: see `run_recbole`.
     """
     init_seed(config.environment.seed, config.environment.reproducibility)
-    data, trainer = _prepare(config, dataset)
+    run = SingleRun.prepare(config, dataset)
     if resume_from is not None:
-        trainer.resume_checkpoint(resume_from)
-    return _train_and_test(config, data, trainer, saved=True), trainer
+        run.trainer.resume_checkpoint(resume_from)
+    return run.train_and_test(saved=True), run.trainer
 
 
 def train_prepared(
@@ -219,145 +207,8 @@ def train_prepared(
         RecBoleError: see `run_recbole`.
     """
     init_seed(config.environment.seed, config.environment.reproducibility)
-    data, trainer = _prepare(config, dataset)
-    return trainer.fit(data.train, data.valid, saved=False, callback_fn=callback_fn)
-
-
-class _Data(NamedTuple):
-    dataset: Dataset
-    train: Loader
-    valid: Loader
-    test: Loader
-
-
-def _begin(config: Config) -> None:
-    init_seed(config.environment.seed, config.environment.reproducibility)
-    log_file = init_logger(config)
-    for note in config.notes:
-        logger.warning(note)
-    device, how = select_device(config.environment)
-    reason = ": no CUDA device was found" if how == "fallback" else ""
-    logger.info("Device: %s%s", describe_device(device), reason)
-    logger.info("Log file: %s", log_file)
-
-
-def _runs(configs: Sequence[Config], saved: bool, at_hand: Dataset | None) -> list[Result]:
-    """One run for each Config, which differ in their seed; files are read once.
-
-    (A data set that streams lies on disk in the order of its parts, and levels are learned on the
-    training part, so there each seed has a data set of its own.)
-    """
-    _begin(configs[0])
-    options = configs[0].data
-    each_its_own = at_hand is None and (options.stream or options.rating_bins is not None)
-    dataset = None if each_its_own else at_hand or create_dataset(configs[0])
-    if dataset is not None and (together := _together(configs, dataset)):
-        prepared, ensemble = together
-        ensemble.fit(saved)
-        return [
-            _test(config, data, trainer, saved)
-            for config, (data, trainer) in zip(configs, prepared, strict=True)
-        ]
-    results: list[Result] = []
-    for number, config in enumerate(configs):
-        seed = config.environment.seed
-        _begin(config)
-        data, trainer = _prepare(config, None if dataset is None else dataset.with_seed(seed))
-        logger.info("seed %d, run %d of %d", seed, number + 1, len(configs))
-        try:
-            results.append(_train_and_test(config, data, trainer, saved))
-        except TrainingInterrupted as interrupted:
-            interrupted.not_started = tuple(c.environment.seed for c in configs[number + 1 :])
-            raise
-    return results
-
-
-def _together(
-    configs: Sequence[Config], dataset: Dataset
-) -> tuple[list[tuple[_Data, Trainer]], Ensemble] | None:
-    """The runs ready to be trained at the same time, or None where they go in turn."""
-    wanted = configs[0].environment.seeds_together
-    device = configs[0].device
-    if len(configs) == 1 or not wanted or (wanted == "auto" and device.type != "cuda"):
-        return None
-    if configs[0].supervision.shuffle_levels:
-        logger.warning("The seeds are trained in turn: shuffle_levels permutes each run's ratings")
-        return None
-    prepared, runs = [], []
-    for config in configs:
-        data, trainer = _prepare(config, dataset.with_seed(config.environment.seed))
-        prepared.append((data, trainer))
-        runs.append(Run(trainer, data.train, data.valid, RandomStream(device)))
-    ensemble = Ensemble(runs, dataset)
-    obstacle = ensemble.obstacle()
-    if obstacle is not None:
-        logger.warning("The seeds are trained in turn: %s", obstacle)
-        return None
-    return prepared, ensemble
-
-
-def _summary(runs: list[Result], config: Config) -> Result:
-    """RecBole's dictionary with means over the runs, and what there is beside them."""
-
-    def means(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        return {name: fmean(result[name] for result in results) for name in results[0]}
-
-    tested = [run["test_result"] for run in runs]
-    validated = [run["best_valid_result"] for run in runs]
-    has_valid = all(result is not None for result in validated)
-    return {
-        "best_valid_score": fmean(run["best_valid_score"] for run in runs) if has_valid else None,
-        "valid_score_bigger": config.evaluation.bigger_is_better,
-        "best_valid_result": means(validated) if has_valid else None,
-        "test_result": means(tested),
-        "test_std": {
-            name: stdev(result[name] for result in tested) if len(tested) > 1 else nan
-            for name in tested[0]
-        },
-        "seeds": config.environment.seeds,
-        "runs": runs,
-    }
-
-
-def _prepare(config: Config, dataset: Dataset | None = None) -> tuple[_Data, Trainer]:
-    """Data, model and trainer; a data set that is there already is not read again."""
-    dataset = create_dataset(config) if dataset is None else dataset
-    logger.info("%s", dataset)
-    train_data, valid_data, test_data = data_preparation(config, dataset)
-
-    init_seed(config.environment.seed, config.environment.reproducibility)
-    model = config.model_class(config, train_data.dataset).to(config.device)
-    logger.info("%s", model)
-    logger.info("Precision: %s", model.precision)
-    trainer = get_trainer(config["MODEL_TYPE"], config.model)(config, model)
-    trainer.record.data = dataset.statistics
-    return _Data(dataset, train_data, valid_data, test_data), trainer
-
-
-def _train_and_test(config: Config, data: _Data, trainer: Trainer, saved: bool) -> Result:
-    trainer.fit(data.train, data.valid, saved=saved)
-    return _test(config, data, trainer, saved)
-
-
-def _test(config: Config, data: _Data, trainer: Trainer, saved: bool) -> Result:
-    """Test a run that has ended training; write what there is to tell of it."""
-    best_valid_score = trainer.record.best_valid_score
-    best_valid_result = trainer.record.best_valid_result
-    test_result = trainer.evaluate(data.test, load_best_model=saved)
-    logger.info("best valid : %s", best_valid_result)
-    logger.info("test result: %s", test_result)
-    if saved:
-        trainer.record.test_result = test_result
-        trainer.record.status = "finished"
-        trainer.record.write(trainer.files.record)
-        logger.info("Checkpoint: %s", trainer.files.checkpoint)
-        logger.info("Results:    %s", trainer.files.record)
-    return {
-        "best_valid_score": best_valid_score,
-        "valid_score_bigger": config.evaluation.bigger_is_better,
-        "best_valid_result": best_valid_result,
-        "test_result": test_result,
-    }
+    run = SingleRun.prepare(config, dataset)
+    return run.trainer.fit(run.train_data, run.valid_data, saved=False, callback_fn=callback_fn)
 
 
 _RESUMABLE = ("state", "show_progress", "log_tensorboard", "data_path", "use_gpu", "gpu_id")

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from recbole.report.entries import Entry, ReportTable
 from recbole.report.figures import Picture, ReportFigure
 from recbole.report.page_parts import SCRIPT, STYLE
-from recbole.report.tables import Entry, ReportTable
+from recbole.utils.web_page import web_page
 
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{hash}'">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
+_CONTENT = """\
 <h1>{title}</h1>
 {lead}
 <nav aria-label="Contents"><ul>{contents}</ul></nav>
-{sections}
-</main>
-<script>{script}</script>
-</body>
-</html>
-"""
+{sections}"""
 
 
 def page(
@@ -66,16 +47,13 @@ def page(
         f"\n{body}</section>"
         for name, heading, body in parts
     ]
-    digest = hashlib.sha256(SCRIPT.encode()).digest()
-    return _PAGE.format(
+    content = _CONTENT.format(
         title=escape(title),
-        hash=base64.b64encode(digest).decode(),
-        style=STYLE,
         lead="\n".join(f'<p class="lead">{escape(line)}</p>' for line in lead),
         contents="".join(f'<li><a href="#{n}">{escape(h)}</a></li>' for n, h, _ in parts),
         sections="\n".join(sections),
-        script=SCRIPT,
     )
+    return web_page(title, content, STYLE, SCRIPT)
 
 
 def _table(table: ReportTable, identify: bool = False) -> str:

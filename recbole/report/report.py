@@ -7,13 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 from recbole.data.staging import replacing
+from recbole.report.entries import Entry, ReportTable
 from recbole.report.figures import all_figures
 from recbole.report.page import page
 from recbole.report.paper import PaperFigures
 from recbole.report.reproduction import ORIGINAL, RATIO, SMOOTH, Reproduction
 from recbole.report.results import Results, test_metric
 from recbole.report.statistics import Comparison
-from recbole.report.tables import Entry, ReportTable, all_tables
+from recbole.report.tables import all_tables
 from recbole.report.text import comma_separated, markdown
 from recbole.sweep.monitor import duration
 from recbole.sweep.option_text import option_text

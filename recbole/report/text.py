@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from recbole.report.tables import ReportTable
+from recbole.report.entries import ReportTable
 
 
 def markdown(table: ReportTable) -> str:

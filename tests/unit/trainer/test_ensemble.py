@@ -106,10 +106,11 @@ def test_together_is_alone_under_other_options(toy, double, more):
 def test_in_turn_is_alone_to_the_bit_and_reads_the_files_once(toy, monkeypatch):
     read = []
     plain = create_dataset
-    monkeypatch.setattr(
-        "recbole.quick_start.quick_start.create_dataset",
-        lambda config: read.append(config) or plain(config),
-    )
+    for reader in ("single_run", "several_seeds"):
+        monkeypatch.setattr(
+            f"recbole.quick_start.{reader}.create_dataset",
+            lambda config: read.append(config) or plain(config),
+        )
     result = several(toy, "auto")
     assert len(read) == 1
     weights = {

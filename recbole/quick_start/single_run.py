@@ -1,0 +1,83 @@
+"""A run under one seed, step by step: begin, prepare data, model and trainer, train, test."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from recbole.config import Config
+from recbole.config.environment import select_device
+from recbole.data import Dataset, Loader, create_dataset, data_preparation
+from recbole.trainer import Trainer
+from recbole.trainer.record import describe_device
+from recbole.utils import get_trainer, init_logger, init_seed
+
+logger = logging.getLogger(__name__)
+
+#: RecBole's dictionary, see `run_recbole`.
+Result = dict[str, Any]
+
+
+def begin(config: Config) -> None:
+    """Seed all random numbers, open the log, and say on which device the run is."""
+    init_seed(config.environment.seed, config.environment.reproducibility)
+    log_file = init_logger(config)
+    for note in config.notes:
+        logger.warning(note)
+    device, how = select_device(config.environment)
+    reason = ": no CUDA device was found" if how == "fallback" else ""
+    logger.info("Device: %s%s", describe_device(device), reason)
+    logger.info("Log file: %s", log_file)
+
+
+@dataclass(frozen=True)
+class SingleRun:
+    """A run that is ready to be trained."""
+
+    config: Config
+    trainer: Trainer
+    train_data: Loader
+    valid_data: Loader
+    test_data: Loader
+
+    @classmethod
+    def prepare(cls, config: Config, dataset: Dataset | None = None) -> SingleRun:
+        """Data, model and trainer; a data set that is there already is not read again."""
+        dataset = create_dataset(config) if dataset is None else dataset
+        logger.info("%s", dataset)
+        train_data, valid_data, test_data = data_preparation(config, dataset)
+
+        init_seed(config.environment.seed, config.environment.reproducibility)
+        model = config.model_class(config, train_data.dataset).to(config.device)
+        logger.info("%s", model)
+        logger.info("Precision: %s", model.precision)
+        trainer = get_trainer(config["MODEL_TYPE"], config.model)(config, model)
+        trainer.record.data = dataset.statistics
+        return cls(config, trainer, train_data, valid_data, test_data)
+
+    def train_and_test(self, saved: bool) -> Result:
+        """Train, then test with the best weights, or, where nothing is saved, with the last."""
+        self.trainer.fit(self.train_data, self.valid_data, saved=saved)
+        return self.test(saved)
+
+    def test(self, saved: bool) -> Result:
+        """Test a run that has ended training; write what there is to tell of it."""
+        trainer = self.trainer
+        best_valid_score = trainer.record.best_valid_score
+        best_valid_result = trainer.record.best_valid_result
+        test_result = trainer.evaluate(self.test_data, load_best_model=saved)
+        logger.info("best valid : %s", best_valid_result)
+        logger.info("test result: %s", test_result)
+        if saved:
+            trainer.record.test_result = test_result
+            trainer.record.status = "finished"
+            trainer.record.write(trainer.files.record)
+            logger.info("Checkpoint: %s", trainer.files.checkpoint)
+            logger.info("Results:    %s", trainer.files.record)
+        return {
+            "best_valid_score": best_valid_score,
+            "valid_score_bigger": self.config.evaluation.bigger_is_better,
+            "best_valid_result": best_valid_result,
+            "test_result": test_result,
+        }
