@@ -300,7 +300,7 @@ class Dataset:
             interactions = [self.inter_feat.take(rows) for rows in self.rows_of_parts()]
         else:
             interactions = consecutive_parts(self.inter_feat, sizes)
-        parts = [self.copy(of_part) for of_part in interactions]
+        parts = [self._with(of_part) for of_part in interactions]
         for part, name in zip(parts, PARTS, strict=True):
             part.part = name
         return parts
@@ -354,10 +354,28 @@ class Dataset:
         return self._encoded.interactions.take(torch.cat([rows[part] for part in parts]))
 
     def copy(self, new_inter_feat: Interaction) -> Dataset:
-        """The same data set with other interactions."""
-        part = copy.copy(self)
-        part.inter_feat = new_inter_feat
-        return part
+        """The same data set with other interactions, to be split by itself.
+
+        Of a part: other rows of that part, of the same whole.
+        """
+        other = self._with(new_inter_feat)
+        if self.part is None:
+            times = new_inter_feat[self.time_field] if self.time_field in new_inter_feat else None
+            other._rows = None
+            other._encoded = replace(
+                self._encoded,
+                interactions=new_inter_feat,
+                times=None if times is None else times.double().numpy(),
+                ratings=None,
+                part_sizes=None,
+                stream=None,
+            )
+        return other
+
+    def _with(self, interactions: Interaction) -> Dataset:
+        other = copy.copy(self)
+        other.inter_feat = interactions
+        return other
 
     @property
     def stream(self) -> Mapping[str, StreamPart] | None:
@@ -366,7 +384,7 @@ class Dataset:
 
     def with_target(self, target: Target, columns: Mapping[str, Tensor]) -> Dataset:
         """The same data set with another target, whose columns join the interactions' own."""
-        changed = self.copy(Interaction({**self.inter_feat.interaction, **columns}))
+        changed = self._with(Interaction({**self.inter_feat.interaction, **columns}))
         changed.schema = replace(self.schema, target=target)
         changed._encoded = replace(self._encoded, interactions=changed.inter_feat)
         return changed

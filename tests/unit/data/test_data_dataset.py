@@ -248,3 +248,18 @@ def test_a_data_set_that_is_not_there_is_fetched(tmp_path, monkeypatch):
 
     monkeypatch.setattr(download, "ensure_dataset", fetch)
     assert len(create_dataset(StandIn(tmp_path))) == 6
+
+
+@pytest.mark.parametrize("order", ["RO", "TO"])
+def test_a_copy_with_other_interactions_is_split_by_itself(tmp_path, order):
+    eval_args = {"split": {"RS": [0.6, 0.2, 0.2]}, "order": order, "group_by": None}
+    dataset = prepared(tmp_path, eval_args=eval_args, threshold={"rating": 3})
+    dataset.build()
+    kept = torch.tensor([5, 3, 2, 0, 4])
+    parts = dataset.copy(dataset.inter_feat.take(kept)).build()
+    assert [len(part) for part in parts] == [3, 1, 1]
+    times = torch.cat([part.inter_feat["timestamp"] for part in parts])
+    assert sorted(times.tolist()) == sorted(dataset.inter_feat["timestamp"][kept].tolist())
+    if order == "TO":
+        assert times.tolist() == sorted(times.tolist())
+    assert [len(part) for part in dataset.build()] == [4, 1, 1]  # the original is as it was
