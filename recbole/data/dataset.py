@@ -360,12 +360,12 @@ class Dataset:
         """
         other = self._with(new_inter_feat)
         if self.part is None:
-            times = new_inter_feat[self.time_field] if self.time_field in new_inter_feat else None
+            is_timed = self.time_field in new_inter_feat
             other._rows = None
             other._encoded = replace(
                 self._encoded,
                 interactions=new_inter_feat,
-                times=None if times is None else times.double().numpy(),
+                times=new_inter_feat[self.time_field].double().numpy() if is_timed else None,
                 ratings=None,
                 part_sizes=None,
                 stream=None,

@@ -48,6 +48,11 @@ class ReportFigure:
     pictures: Sequence[Picture]
     note: str
 
+    @property
+    def files(self) -> list[str]:
+        """The name of a file for each picture, such as figure-2-1.svg."""
+        return [f"{self.name}-{number}.svg" for number in range(1, len(self.pictures) + 1)]
+
 
 def all_figures(results: Results) -> list[ReportFigure]:
     """Figures 2, 3 and 4.

@@ -15,14 +15,16 @@ from recbole.report.reproduction import ORIGINAL, RATIO, SMOOTH, Reproduction
 from recbole.report.results import Results, test_metric
 from recbole.report.statistics import Comparison
 from recbole.report.tables import all_tables
-from recbole.report.text import comma_separated, markdown
+from recbole.report.text import comma_separated, figure_markdown, markdown
 from recbole.sweep.monitor import duration
 from recbole.sweep.option_text import option_text
 from recbole.sweep.table import ResultsTable
 
 
 def write_report(reproduction: Reproduction, table: ResultsTable, folder: str | Path) -> Path:
-    """Write `report.html`, `report.md` and a `.csv` for each table; return the page's path.
+    """Write `report.html`, and `report.md` with its figures; return the page's path.
+
+    A figure of `report.md` is an `.svg` beside it, and each table is there as a `.csv`, too.
 
     What has no result yet is said to be not run.
 
@@ -36,19 +38,25 @@ def write_report(reproduction: Reproduction, table: ResultsTable, folder: str | 
     runs = _runs(results)
     lead = _lead(results)
     title = f"Scaled supervision on {reproduction.dataset}: a reproduction"
+    figures = all_figures(results)
     text = page(
         title,
         lead,
         tables,
-        all_figures(results),
+        figures,
         runs,
         _environment(results, table),
         [f"{cell}: {reason}" for cell, reason in results.unfinished.items()],
     )
     for one in (*tables, runs):
         _write(folder / f"{one.name}.csv", comma_separated(one))
+    for figure in figures:
+        for picture, name in zip(figure.pictures, figure.files, strict=True):
+            if picture.svg is not None:
+                _write(folder / name, picture.svg)
     said = "\n\n".join([f"# {title}", *lead])
-    _write(folder / "report.md", "\n".join([said, "", *map(markdown, (*tables, runs))]))
+    parts = [*map(markdown, tables), *map(figure_markdown, figures), markdown(runs)]
+    _write(folder / "report.md", "\n".join([said, "", *parts]))
     _write(folder / "report.html", text)
     return folder / "report.html"
 

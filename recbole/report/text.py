@@ -1,4 +1,4 @@
-"""Tables of the report as Markdown and as CSV."""
+"""The report as Markdown, and its tables as CSV."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from recbole.report.entries import ReportTable
+from recbole.report.figures import ReportFigure
 
 
 def markdown(table: ReportTable) -> str:
@@ -16,6 +17,15 @@ def markdown(table: ReportTable) -> str:
     if not table.rows:
         lines.append(_line(["not run", *[""] * (len(table.columns) - 1)]))
     return "\n".join([*lines, "", table.note, ""])
+
+
+def figure_markdown(figure: ReportFigure) -> str:
+    """A heading, each picture as a link to its file with its figures in words, the note."""
+    lines = [f"## {figure.title}", ""]
+    for picture, name in zip(figure.pictures, figure.files, strict=True):
+        shown = f"![{picture.title}]({name})\n\n" if picture.svg is not None else ""
+        lines += [f"{shown}{picture.title}: {picture.description}.", ""]
+    return "\n".join([*lines, figure.note, ""])
 
 
 def comma_separated(table: ReportTable) -> str:

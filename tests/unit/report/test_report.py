@@ -227,6 +227,10 @@ def test_the_files_of_a_report(table, tmp_path):
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| AUC % | WideDeep | 71.00 ± 1.00 | 72.30 ± 1.15 | +1.83 | 0.025 | 3 |" in text
     assert "AUC rises for 2 of 2 models" in text
+    linked = re.findall(r"!\[[^]]+\]\((.+?)\)", text)
+    assert sorted(linked) == sorted(path.name for path in (tmp_path / "out").glob("*.svg"))
+    assert {name.rsplit("-", 1)[0] for name in linked} == {"figure-2", "figure-3", "figure-4"}
+    assert all("<svg" in (tmp_path / "out" / name).read_text() for name in linked)
     runs = list(csv.DictReader((tmp_path / "out" / "runs.csv").open()))
     assert all(run["command"].startswith("python run_recbole.py --model=") for run in runs)
 
