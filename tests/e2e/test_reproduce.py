@@ -101,7 +101,7 @@ def test_everything_is_there_and_nothing_amiss(chromium, request, which, width):
     pictures = chromium.run(
         "return [...document.images].map(i => [i.complete, i.naturalWidth, i.alt.length])"
     )
-    assert len(pictures) == (4 if which == "made_up" else 1)
+    assert len(pictures) == 4
     assert all(complete and size > 100 and alt > 30 for complete, size, alt in pictures)
     empty = "return [...document.querySelectorAll('section')].filter(s => s.offsetHeight < 60)"
     assert chromium.run(f"{empty}.length") == 0
