@@ -59,10 +59,15 @@ def significant(sample: Sample, runs: Iterable[str] = ()) -> Entry:
     """Mean ± standard deviation with three significant digits."""
     if sample.mean is None:
         return Entry(NOT_RUN)
-    text = f"{sample.mean:.3g}"
+    text = three_digits(sample.mean)
     if sample.deviation is not None:
         text += f" ± {sample.deviation:.1g}"
     return Entry(text, sample.mean, tuple(runs))
+
+
+def three_digits(value: float) -> str:
+    """A number with three significant digits, or all those before the point: 0.0123, 1,301."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def change(percent: float | None, runs: Iterable[str] = ()) -> Entry:

@@ -13,6 +13,7 @@ from recbole.report.entries import (
     probability,
     significant,
     spread,
+    three_digits,
 )
 from recbole.report.paper import PaperFigures
 from recbole.report.reproduction import LOGIT, ORIGINAL, RATIO, SMOOTH, ablation_name
@@ -155,7 +156,7 @@ def _mean_over_models(results: Results, variant: str, read: Callable[[Row], floa
             runs += [row.key for row in rows]
     if not values:
         return Entry(NOT_RUN)
-    return Entry(f"{fmean(values):.3g}", fmean(values), tuple(runs))
+    return Entry(three_digits(fmean(values)), fmean(values), tuple(runs))
 
 
 def steepness(results: Results) -> ReportTable:

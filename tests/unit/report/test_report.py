@@ -9,6 +9,7 @@ import pytest
 
 from recbole.commands.command_line import main
 from recbole.errors import ConfigError
+from recbole.report.entries import three_digits
 from recbole.report.figures import all_figures
 from recbole.report.paper import PaperFigures
 from recbole.report.report import write_report
@@ -126,6 +127,14 @@ def test_table_3(results):
     assert (line[ORIGINAL], line[SMOOTH], line["Δ%"]) == ("1", "1.5", "+50.00")
     assert (line["paper: original"], line["paper: smooth"]) == ("1.78", "2.64")
     assert line_of(shown, seconds="evaluation")[ORIGINAL] == "0.25"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.01234, "0.0123"), (73.68, "73.7"), (999.4, "999"), (1301.2, "1,301"), (-2e5, "-200,000")],
+)
+def test_numbers_are_written_without_powers_of_ten(value, text):
+    assert three_digits(value) == text
 
 
 def test_theorem_1(results):
