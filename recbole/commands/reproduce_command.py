@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from recbole.commands.command_parser import CommandParser, positive
+from recbole.commands.forwarded_options import check_form, check_names
 from recbole.config.sources import parse_command_line
 from recbole.errors import ConfigError
 
@@ -19,7 +20,7 @@ and CSV. Each number names the runs behind it; what was not run is said to be so
 `recbole sweep`: what has finished is not run again, an interrupted command is simply repeated, and
 several machines may work on one folder of results.
 
-Further options, such as --epochs=20, go to every run."""
+Further options, such as --epochs=20, go to every run, but for those that the tables compare."""
 
 _EXAMPLES = """\
 examples:
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str]) -> None:
         RecBoleError: an argument is at fault, or runs failed; the report is written all the same.
     """
     flags, rest = _parser().parse_known_args(arguments)
+    check_form(rest, vars(flags))
     options = parse_command_line(rest)
 
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
@@ -80,6 +82,7 @@ def main(arguments: Sequence[str]) -> None:
     from recbole.sweep.plan import make_plan
     from recbole.sweep.table import ResultsTable
 
+    check_names(rest, vars(flags))
     chosen: dict[str, Any] = {"options": options}
     for name, kind in (("models", str), ("detail", str), ("seeds", int), ("ratios", float)):
         given = getattr(flags, name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recbole.commands.command_parser import CommandParser, positive
-from recbole.errors import ConfigError
+from recbole.commands.forwarded_options import check_form, check_names
 
 if TYPE_CHECKING:
     from recbole.sweep.grid import Grid
@@ -91,15 +91,20 @@ def main(arguments: Sequence[str]) -> None:
         RecBoleError: an argument or the grid is at fault, or runs failed.
     """
     flags, options = _parser().parse_known_args(arguments)
+    names = set(vars(flags)) - {"grid"}  # which has no name on the command line
+    check_form(options, names)
 
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
     from recbole.commands.sweep_terminal import finish, watched
+    from recbole.model.registry import MODEL_NAMES
     from recbole.sweep.grid import Grid
     from recbole.sweep.plan import make_plan
     from recbole.sweep.table import ResultsTable
 
     grid = Grid() if flags.grid is None else Grid.read(flags.grid)
     grid = grid.with_command_line(options)
+    if all(model in MODEL_NAMES for model in grid.axes.get("model", [])):  # another may read any
+        check_names(options, {*names, "model", "dataset", "seed"})
     if flags.variant is not None:
         grid = grid.only([name for given in flags.variant for name in given.split(",")])
     if flags.config_files is not None:
@@ -123,12 +128,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _print_commands(grid: Grid) -> None:
-    """Each run's command, after all have been validated."""
-    cells = grid.cells()
-    for cell in cells:
-        try:
-            cell.config()
-        except ConfigError as error:
-            raise ConfigError(f"{cell}:\n{error}") from None
-    for cell in cells:
-        print(cell.command())
+    """Each run's command, after all have been validated; cells that come to the same are one."""
+    from recbole.sweep.cell import cell_key
+    from recbole.sweep.plan import validated
+
+    commands: dict[tuple[str, str], str] = {}
+    for cell, config in validated(grid.cells()):
+        same = cell_key(config, {}), config.data.data_path  # as far as no data is looked at
+        commands.setdefault(same, cell.command())
+    for command in commands.values():
+        print(command)

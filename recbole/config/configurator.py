@@ -271,6 +271,13 @@ def _foreign_options() -> dict[str, list[str]]:
     return owners
 
 
+def option_names() -> set[str]:
+    """Every option that some run may have, whatever its model, by all names it goes by."""
+    groups = (_load(path).model_fields for path in _GROUPS.values())
+    others = (_foreign_options(), SPELLINGS, WITHOUT_MEANING, NOT_SUPPORTED)
+    return set().union(*groups, *others)
+
+
 def _merge(group: type[Options], name: str, lower: Any, value: Any) -> Any:
     """`value`, laid over a lower layer's where the option is itself a group, such as eval_args."""
     field = group.model_fields.get(name)

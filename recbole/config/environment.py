@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import torch
 
 
-Seed = Annotated[int, Field(ge=0)]
+#: NumPy's global generator takes no other.
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class EnvironmentOptions(Options):

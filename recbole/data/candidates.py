@@ -296,7 +296,10 @@ def load(path: str | Path) -> dict[str, Candidates]:
         raise DataError(f"Candidates {path}: damaged or of another program: {reason}") from None
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
         raise DataError(f"Candidates {path}: expected a file of candidates, got another")
-    return {name: Candidates(**fields) for name, fields in payload["parts"].items()}
+    try:
+        return {name: Candidates(**fields) for name, fields in payload["parts"].items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"Candidates {path}: damaged or of another version: {error}") from None
 
 
 def _pairs(part: Dataset, rows: Any) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from recbole.config.sources import config_file
 from recbole.errors import ConfigError, did_you_mean
+from recbole.model.head import SupervisionOptions
 from recbole.model.registry import MODEL_NAMES
 from recbole.sweep.cell import Cell
 from recbole.sweep.grid import Grid
@@ -22,6 +23,11 @@ RATIO = 0.7
 
 _SMOOTH: dict[str, Any] = {"multi_cls": 5, "multi_ratio": RATIO}
 ORIGINAL, SMOOTH, LOGIT = "original", "smooth", "smooth, logits added"
+
+#: Options that a reproduction goes through, and what says which values.
+_GONE_THROUGH = {"model": "models", "seed": "seeds", "multi_ratio": "ratios"}
+#: What the tables and figures compare, or need.
+_COMPARED = {*SupervisionOptions.model_fields, "track_norms"}
 
 #: What is measured of the models that the figures show.
 _DETAILS = ("norms", "robustness", "lipschitz")
@@ -39,7 +45,7 @@ class Reproduction:
         ratios: λ of Figure 4.
         ablated: the models of the ablation table, as far as there is a file of variants for them
             (`configs/ablations/<dataset>-<model>.yaml`).
-        options: of every run, over the settings in configs/.
+        options: of every run, over the settings in configs/; none that the tables compare.
         quick: whether this is the short form, which shows that everything works and no more.
     """
 
@@ -58,6 +64,17 @@ class Reproduction:
                 raise ConfigError(
                     f"Option 'models': expected some of {', '.join(MODELS)}, got {name!r}."
                     f"{did_you_mean(name, MODELS)}"
+                )
+        for name in self.options:
+            if name in _GONE_THROUGH:
+                raise ConfigError(
+                    f"Option '{name}': a reproduction goes through several."
+                    f" Did you mean '{_GONE_THROUGH[name]}'?"
+                )
+            if name in _COMPARED:
+                raise ConfigError(
+                    f"Option '{name}' is one that the tables compare, so that it cannot be the same"
+                    " for every run; recbole sweep runs other values"
                 )
 
     @classmethod
@@ -115,7 +132,7 @@ class Reproduction:
                 variants |= {ratio_name(r): {**_SMOOTH, "multi_ratio": r} for r in self.ratios}
             variants |= {ablation_name(n): o for n, o in self.ablations(model).items()}
             for name, options in variants.items():
-                cell = replace(pair, variant=name, options={**options, **pair.options})
+                cell = replace(pair, variant=name, options={**pair.options, **options})
                 # A point of Figure 4 is the smooth run itself, and so takes the same options.
                 measured = (ORIGINAL, SMOOTH, ratio_name(RATIO))
                 if name not in measured:

@@ -13,6 +13,7 @@ from typing import Any
 
 from recbole.config import Config
 from recbole.data.download import ensure_dataset
+from recbole.errors import ConfigError
 from recbole.sweep.option_text import option_text
 
 #: Options that change where and how a run happens, not what comes out.
@@ -61,7 +62,13 @@ class Cell:
             ConfigError: an option is at fault.
         """
         given = {**self.options, "seed": self.seed, **overrides}
-        return Config(self.model, self.dataset, self.config_files, command_line=given)
+        config = Config(self.model, self.dataset, self.config_files, command_line=given)
+        if config.environment.seeds is not None:
+            raise ConfigError(
+                f"Option 'seeds' ({config.sources['seeds']}): each run here has one seed, got"
+                f" {config.environment.seeds}; a sweep takes several as --seed=1,2"
+            )
+        return config
 
     def arguments(self) -> list[str]:
         """The arguments of `run_recbole.py` that run it alone."""

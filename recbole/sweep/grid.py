@@ -8,8 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from recbole.config.environment import Seed
 from recbole.config.messages import describe_errors
 from recbole.config.options import Options
 from recbole.config.sources import COMMAND_LINE
@@ -139,9 +140,12 @@ class Grid:
         """Every run of the grid.
 
         Raises:
-            ConfigError: there is no model or no data set.
+            ConfigError: there is no model or no data set, or an axis has no values.
         """
         axes = dict(self.axes)
+        for name, values in axes.items():
+            if not values:
+                raise ConfigError(f"Option '{name}': expected at least one value, got []")
         datasets = axes.pop(_DATASET, [])
         models = axes.pop(_MODEL, [])
         seeds = axes.pop(_SEED, [self.options.get(_SEED, _DEFAULT_SEED)])
@@ -190,6 +194,9 @@ def _name(value: Any, option: str) -> str:
 
 
 def _seed(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"Option 'seed': expected a whole number from 0, got {value!r}")
-    return value
+    try:
+        return TypeAdapter(Seed).validate_python(value, strict=True)
+    except ValidationError:
+        raise ConfigError(
+            f"Option 'seed': expected a whole number from 0 to 4294967295, got {value!r}"
+        ) from None

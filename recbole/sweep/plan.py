@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from recbole.config import Config
 from recbole.errors import ConfigError, DataError
 from recbole.sweep.cell import Cell, cell_key, data_fingerprint
 from recbole.sweep.measures import find_measure
@@ -36,6 +37,22 @@ class Plan:
         return bool(missing_measures(row, self.cells[key].measures, again=self.retry))
 
 
+def validated(cells: Iterable[Cell]) -> Iterator[tuple[Cell, Config]]:
+    """Each cell with its options.
+
+    Raises:
+        ConfigError: an option of a cell, or a measure, is at fault.
+    """
+    for cell in cells:
+        for name in cell.measures:
+            find_measure(name)
+        try:
+            config = cell.config()
+        except ConfigError as error:
+            raise ConfigError(f"{cell}:\n{error}") from None
+        yield cell, config
+
+
 def make_plan(
     cells: Iterable[Cell],
     table: ResultsTable,
@@ -49,13 +66,7 @@ def make_plan(
     keyed: dict[str, Cell] = {}
     absent: dict[Cell, str] = {}
     fingerprints: dict[tuple[str, str], dict[str, str] | str] = {}
-    for cell in cells:
-        for name in cell.measures:
-            find_measure(name)
-        try:
-            config = cell.config()
-        except ConfigError as error:
-            raise ConfigError(f"{cell}:\n{error}") from None
+    for cell, config in validated(cells):
         place = config.data.data_path, cell.dataset
         if place not in fingerprints:
             try:

@@ -96,7 +96,7 @@ def run_cell(
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a run fails of is told in its row
                 logger.error("%s", traceback.format_exc())
-                row = replace(row, status=FAILED, error=_words(error))
+                row = replace(row, status=FAILED, error=in_words(error))
         if row.status == FINISHED:
             row = _measured(row, table, missing_measures(row, cell.measures, again=retry), read)
         row = replace(row, ended=_now(), seconds=round(time.monotonic() - clock, 3))
@@ -171,7 +171,7 @@ def _measured(
             found[name] = find_measure(name)(Trained(path, record, read))
         except Exception as error:  # noqa: BLE001 - a measure that fails leaves the run finished
             logger.error("measure %s: %s", name, traceback.format_exc())
-            found[name] = {"error": _words(error)}
+            found[name] = {"error": in_words(error)}
     return replace(row, measures={**row.measures, **found})
 
 
@@ -198,7 +198,7 @@ def _clear(folder: Path, checkpoint_file: Path | None) -> None:
             path.unlink()
 
 
-def _words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """An error in one message: its own words if it is one that a user can mend."""
     return str(error) if isinstance(error, RecBoleError) else f"{type(error).__name__}: {error}"
 

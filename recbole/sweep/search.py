@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from recbole.data.staging import replacing
-from recbole.errors import ConfigError, RecBoleError, TrainingDivergedError
+from recbole.errors import ConfigError, RecBoleError
 from recbole.quick_start.quick_start import train_prepared
 from recbole.sweep.cell import WITHOUT_EFFECT, Cell
 from recbole.sweep.option_text import option_text
-from recbole.sweep.run import LastDataset
+from recbole.sweep.run import LastDataset, in_words
 from recbole.sweep.search_space import Parameter, examples
 from recbole.sweep.worker import as_child
 from recbole.trainer.interruption import TrainingInterrupted
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Seconds between signs of life of a trial; one whose process is gone is begun anew by another.
 _HEARTBEAT = 60
+#: The attribute of a study that says what its trials choose from, by option.
+_RANGES = "ranges"
 _WARM_UP = 3  # epochs before a trial may be pruned
 
 
@@ -55,7 +57,7 @@ class Search:
     trials: int
 
     def check(self) -> None:
-        """See that the options are some of the model's.
+        """See that the options are some of the model's, and take every choice and both bounds.
 
         Raises:
             ConfigError: names what is not.
@@ -66,7 +68,16 @@ class Search:
                     f"Option '{parameter.name}' is searched for, and set to"
                     f" {self.cell.options[parameter.name]!r}; leave out one of the two"
                 )
-        self.with_options(examples(self.space)).config()
+        first = examples(self.space)
+        self.with_options(first).config()
+        for parameter in self.space:
+            for value in parameter.examples():
+                try:
+                    self.with_options({**first, parameter.name: value}).config()
+                except ConfigError as error:
+                    # One that is at odds with the others' first values may go with later ones.
+                    if f"Option '{parameter.name}" in str(error):
+                        raise ConfigError(f"{parameter}:\n{error}") from None
 
     def with_options(self, chosen: dict[str, Any]) -> Cell:
         """The run of one trial."""
@@ -76,7 +87,8 @@ class Search:
         """The study, which is made if it is not there; `worker` tells apart those that sample.
 
         Raises:
-            ConfigError: Optuna is not installed, or the database cannot be used.
+            ConfigError: Optuna is not installed, the database cannot be used, or the study searches
+                other ranges.
         """
         optuna = _optuna()
         config = self.with_options(examples(self.space)).config()
@@ -93,16 +105,35 @@ class Search:
             )
         except Exception as error:  # noqa: BLE001 - any driver's
             raise ConfigError(f"Option 'storage': cannot use {self.storage!r}: {error}") from None
-        return optuna.create_study(
+        study: Study = optuna.create_study(
             study_name=self.study,
             storage=storage,
             load_if_exists=True,
             direction="maximize" if config.evaluation.bigger_is_better else "minimize",
             sampler=optuna.samplers.TPESampler(
-                seed=self.cell.seed + worker, constant_liar=True, multivariate=False
+                seed=(self.cell.seed + worker) % 2**32, constant_liar=True, multivariate=False
             ),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=_WARM_UP),
         )
+        self._check_ranges(study)
+        return study
+
+    def _check_ranges(self, study: Study) -> None:
+        """See that a study's trials chose from the ranges that this search has."""
+        ranges = {parameter.name: str(parameter) for parameter in self.space}
+        known: dict[str, str] = study.user_attrs.get(_RANGES, {})
+        if not known:
+            study.set_user_attr(_RANGES, ranges)
+        elif known != ranges:
+            theirs, ours = (
+                ", ".join(text for name, text in these.items() if others.get(name) != text)
+                for these, others in ((known, ranges), (ranges, known))
+            )
+            raise ConfigError(
+                f"Study '{self.study}' in {self.storage} searches other ranges"
+                f" ({theirs or 'without these'}, not {ours or 'without these'}); give"
+                " --study=<name> or another --results"
+            )
 
 
 class TrialFailed(Exception):  # noqa: N818 - one of many; the search goes on
@@ -159,11 +190,11 @@ def work(wanted: Search, worker: int, threads: int, say: Callable[[str], None] =
         try:
             config = cell.config(show_progress=False, log_tensorboard=False)
             score, _ = train_prepared(config, dataset.read(config), report)
-        except TrainingInterrupted:
+        except (TrainingInterrupted, _optuna().TrialPruned):
             raise
-        except (ConfigError, TrainingDivergedError) as error:
-            trial.set_user_attr("error", str(error))
-            raise TrialFailed(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever a trial fails of is told in its line
+            trial.set_user_attr("error", in_words(error))
+            raise TrialFailed(in_words(error)) from None
         assert score is not None  # there is a validation part
         return score
 

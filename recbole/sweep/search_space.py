@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 _NUMBERS = {"uniform": 2, "loguniform": 2, "quniform": 3}
+_LARGEST_LOGARITHM = 700  # beyond it e^x is no float any more, or 0
 _KINDS = ("choice", *_NUMBERS)
 
 
@@ -55,24 +56,27 @@ class Parameter:
     def _propose(self, trial: Trial) -> Any:
         if self.kind == "choice":
             return trial.suggest_categorical(self.name, [option_text(v) for v in self.values])
-        low, high = self.values[:2]
-        if self.kind == "uniform":
-            return trial.suggest_float(self.name, low, high)
-        if self.kind == "loguniform":
-            return trial.suggest_float(self.name, math.exp(low), math.exp(high), log=True)
+        lowest, highest = self.examples()
+        if self.kind != "quniform":
+            return trial.suggest_float(self.name, lowest, highest, log=self.kind == "loguniform")
         step = self.values[2]
-        lowest, highest = (step * round(bound / step) for bound in (low, high))
         if isinstance(step, int):
             return trial.suggest_int(self.name, int(lowest), int(highest), step=step)
         return trial.suggest_float(self.name, lowest, highest, step=step)
 
-    def example(self) -> Any:
-        """A value that may come, to see that the option takes it."""
+    def examples(self) -> list[Any]:
+        """Every choice, or both bounds, to see that the option takes them."""
         if self.kind == "choice":
-            return self.values[0]
+            return list(self.values)
+        bounds = self.values[:2]
         if self.kind == "quniform":
-            return self.values[2] * round(self.values[0] / self.values[2])
-        return math.exp(self.values[0]) if self.kind == "loguniform" else float(self.values[0])
+            step = self.values[2]
+            return [step * round(bound / step) for bound in bounds]
+        return [math.exp(bound) if self.kind == "loguniform" else float(bound) for bound in bounds]
+
+    def __str__(self) -> str:
+        values = ",".join(map(option_text, self.values))
+        return f"{self.name} {self.kind} {f'[{values}]' if self.kind == 'choice' else values}"
 
 
 def read_space(path: str | Path) -> list[Parameter]:
@@ -117,6 +121,11 @@ def _parameter(line: str, where: str) -> Parameter:
         raise ConfigError(f"{where}: expected {_NUMBERS[kind]} numbers with commas, got {text!r}")
     if numbers[0] > numbers[1]:
         raise ConfigError(f"{where}: expected the lower bound first, got {text!r}")
+    if kind == "loguniform" and max(map(abs, numbers)) > _LARGEST_LOGARITHM:
+        raise ConfigError(
+            f"{where}: loguniform takes natural logarithms, so that -8,0 is e^-8 to 1; expected"
+            f" bounds from -{_LARGEST_LOGARITHM} to {_LARGEST_LOGARITHM}, got {text!r}"
+        )
     if kind == "quniform" and numbers[2] <= 0:
         raise ConfigError(f"{where}: expected a step above 0, got {text!r}")
     return Parameter(name, kind, tuple(numbers))
@@ -139,4 +148,4 @@ def _is_number(value: Any) -> bool:
 
 def examples(space: Sequence[Parameter]) -> dict[str, Any]:
     """A value for each option."""
-    return {parameter.name: parameter.example() for parameter in space}
+    return {parameter.name: parameter.examples()[0] for parameter in space}

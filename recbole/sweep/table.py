@@ -156,15 +156,15 @@ class ResultsTable:
         path = self.rows_folder / f"{key}.json"
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
+            known = {field.name for field in fields(Row)}
+            return Row(**{name: value for name, value in plain.items() if name in known})
         except FileNotFoundError:
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
             raise DataError(
-                f"{path}: expected the row of a results table as json, got {error}; remove the file"
+                f"{path}: expected the row of a results table as json: {error}; remove the file"
                 " to have the cell run again"
             ) from None
-        known = {field.name for field in fields(Row)}
-        return Row(**{name: value for name, value in plain.items() if name in known})
 
     def put(self, row: Row) -> None:
         """Write a row, in the place of an older one of the cell. Only its claim's holder may."""

@@ -99,6 +99,8 @@ def test_a_mistyped_option_names_the_nearest():
         ({"epochs": 1.5}, "Option 'epochs' (config_dict): expected a whole number, got 1.5"),
         ({"epochs": True}, "Option 'epochs' (config_dict): expected a whole number, got True"),
         ({"epochs": -1}, "Option 'epochs' (config_dict): expected a value of at least 0, got -1"),
+        ({"seed": 2**32}, "Option 'seed' (config_dict): expected a value of at most 4294967295"),
+        ({"seeds": [1, 2**32]}, "expected a value of at most 4294967295, got 4294967296"),
         (
             {"learning_rate": 0},
             "Option 'learning_rate' (config_dict): expected a value above 0, got 0",

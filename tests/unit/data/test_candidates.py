@@ -11,6 +11,7 @@ import torch
 
 from recbole.data import DataOptions
 from recbole.data.candidates import (
+    FORMAT,
     draw,
     fingerprint_of,
     item_counts,
@@ -290,6 +291,15 @@ def test_refuses_a_file_that_is_no_candidates(tmp_path, content) -> None:
         load(path)
     with pytest.raises(DataError, match="expected a file, there is none"):
         load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"parts": 3}, {"parts": {"test": {"part": "test"}}}, {"parts": {"test": None}}]
+)
+def test_refuses_a_file_that_lacks_something(tmp_path, content) -> None:
+    torch.save({"format": FORMAT, **content}, tmp_path / "c.pt")
+    with pytest.raises(DataError, match=r"Candidates .*c\.pt: damaged or of another version"):
+        load(tmp_path / "c.pt")
 
 
 def test_the_mode_of_eval_args_is_one_it_knows() -> None:

@@ -82,6 +82,22 @@ def test_ablations_come_from_their_file(table, tmp_path):
     assert line_of(shown, variant=ORIGINAL)["Δ%"] == "–"
 
 
+@pytest.mark.parametrize(
+    "name", ["multi_head", "label_smoothing", "shuffle_levels", "penalty_weight", "model"]
+)
+def test_what_is_compared_is_no_option_of_every_run(name):
+    with pytest.raises(ConfigError, match=f"Option '{name}'"):
+        reproduction(options={name: None})
+
+
+def test_an_ablation_wins_over_the_options_of_every_run(table, tmp_path):
+    (tmp_path / "configs/ablations").mkdir()
+    (tmp_path / "configs/ablations/toy-NFM.yaml").write_text("variants: {long: {epochs: 9}}")
+    wanted = reproduction(ablated=("NFM",))
+    assert wanted.of("NFM", "ablation: long")[0].options["epochs"] == 9
+    assert wanted.of("NFM", ORIGINAL)[0].options["epochs"] == 1
+
+
 def test_an_unknown_model():
     with pytest.raises(ConfigError, match=r"got 'DCN'\. Did you mean 'DCNV2'"):
         Reproduction("toy", models=("DCN",))
@@ -259,6 +275,18 @@ def test_the_command_reports_without_running(table, tmp_path, capsys):
         ("--ratios=x", "Option 'ratios': expected numbers"),
         ("--models=WideDep", "Did you mean 'WideDeep'"),
         ("--epoch=3", "Did you mean 'epochs'"),
+        ("--model=NFM", "Unknown option 'model' (command line). Did you mean 'models'?"),
+        ("--seed=4", "Option 'seed': a reproduction goes through several. Did you mean 'seeds'?"),
+        ("--multi_ratio=0.3", "Did you mean 'ratios'?"),
+        ("--multi_cls=5", "Option 'multi_cls' is one that the tables compare"),
+        ("--multi_agg=logit", "recbole sweep runs other values"),
+        ("--track_norms=False", "Option 'track_norms' is one that the tables compare"),
+        (
+            f"--seeds={2**32}",
+            "Option 'seed' (command line): expected a value of at most 4294967295",
+        ),
+        ("--job=2", "Did you mean 'jobs'?"),
+        ("--reportonly", "expected --key=value, got '--reportonly'. Did you mean '--report_only'?"),
     ],
 )
 def test_mistakes_are_named(table, capsys, argument, message):

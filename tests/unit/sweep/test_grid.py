@@ -77,7 +77,14 @@ def test_paths_are_filled(grid):
         ("variants: {a: 3}", r"Option 'variants\[a\]'"),
         ("grid: {model: 3, dataset: x}", "Option 'model': expected a name, got 3"),
         ("grid: {model: A, dataset: x, seed: -1}", "Option 'seed': expected a whole number"),
+        (f"grid: {{model: A, dataset: x, seed: {2**32}}}", "number from 0 to 4294967295, got 4294"),
+        ("grid: {model: A, dataset: x, seed: true}", "Option 'seed': .*got True"),
         ("grid: {model: A}", "Option 'dataset' is required"),
+        (
+            "grid: {model: A, dataset: x, lr: []}",
+            r"Option 'lr': expected at least one value, got \[\]",
+        ),
+        ("grid: {model: A, dataset: x, seed: []}", "Option 'seed': expected at least one value"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):
@@ -96,6 +103,33 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
 def test_arguments_of_another_form(arguments, message):
     with pytest.raises(ConfigError, match=message):
         Grid().with_command_line(arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--job=2", "Unknown option 'job' (command line). Did you mean 'jobs'?"),
+        ("--jbos=2", "Did you mean 'jobs'?"),
+        ("--reslts=x", "Did you mean 'results'?"),
+        ("--models=NFM", "Did you mean 'model'?"),
+        ("--epoch=2", "Did you mean 'epochs'?"),
+        ("--dryrun", "expected --key=value, got '--dryrun'. Did you mean '--dry_run'?"),
+        ("--num_heads=2", "Option 'num_heads' (command line) belongs to AutoInt, FiGNN, not to"),
+    ],
+)
+def test_mistyped_flags_and_options_name_the_nearest(grid, capsys, argument, message):
+    assert main(["sweep", "grid.yaml", "--dry_run", argument]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_seeds_are_an_axis(grid, tmp_path, capsys):
+    (tmp_path / "seeds.yaml").write_text("seeds: [1, 2]")
+    for argument in ("--seeds=1,2", "--seeds=1", "--config_files=seeds.yaml"):
+        assert main(["sweep", "grid.yaml", "--dry_run", argument]) == 2
+        said = capsys.readouterr().err
+        source = "seeds.yaml" if "yaml" in argument else "command line"
+        assert f"Option 'seeds' ({source}): each run here has one seed" in said
+        assert "--seed=1,2" in said
 
 
 def test_an_unknown_variant(grid):
@@ -179,3 +213,14 @@ def test_a_dry_run_prints_commands_that_are_valid(grid, capsys):
         assert main([*words[2:], "--show_config"]) == 0
     shown = capsys.readouterr().out
     assert "{'rating': 4.0}" in shown
+
+
+def test_a_dry_run_prints_what_would_be_run(grid, capsys):
+    assert (
+        main(["sweep", "grid.yaml", "--dry_run", "--multi_ratio=0.5,5e-1", "--learning_rate=1"])
+        == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(set(lines)) == 2 * 2 * 2
+    assert main(["sweep", "grid.yaml", "--dry_run", "--measures", "rankin"]) == 2
+    assert "Unknown measure 'rankin'" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 import math
 import re
+import signal
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -9,12 +11,13 @@ import pytest
 from recbole.commands.command_line import main
 from recbole.config import Config
 from recbole.config.yaml_values import read_file
-from recbole.errors import ConfigError
+from recbole.errors import ConfigError, TrainingDivergedError
 from recbole.quick_start import run_recbole
 from recbole.sweep import search as search_module
 from recbole.sweep.cell import Cell
 from recbole.sweep.search import Search, best_settings, default_storage, search, work
 from recbole.sweep.search_space import Parameter, read_space
+from recbole.trainer.interruption import TrainingInterrupted
 
 HYPER_TEST = """\
 # as RecBole's users write it
@@ -85,6 +88,8 @@ def test_what_is_proposed_lies_in_its_range(file):
         ("a uniform 1", "line 1: expected 2 numbers with commas, got '1'"),
         ("a uniform x,y", "line 1: expected 2 numbers"),
         ("a uniform 2,1", "line 1: expected the lower bound first"),
+        ("a loguniform 1,1000", "line 1: loguniform takes natural logarithms, .* e\\^-8 to 1"),
+        ("a loguniform -1000,1", "line 1: loguniform .*expected bounds from -700 to 700"),
         ("a quniform 1,2,0", "line 1: expected a step above 0"),
         ("a uniform 1,2\na uniform 1,2", "line 2: 'a' stands twice"),
         ("# nothing\n", "expected at least one line"),
@@ -173,7 +178,7 @@ def test_trials_that_fail_stop_nothing(wanted, monkeypatch, tmp_path):
 
     def sometimes(config, *rest):
         if next(count) == 1:
-            raise search_module.TrainingDivergedError("too fast")
+            raise TrainingDivergedError("too fast")
         return plain(config, *rest)
 
     monkeypatch.setattr(search_module, "train_prepared", sometimes)
@@ -183,9 +188,87 @@ def test_trials_that_fail_stop_nothing(wanted, monkeypatch, tmp_path):
     assert len(study.trials) == 4
 
 
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), MemoryError("out of memory")])
+def test_whatever_a_trial_fails_of_stops_nothing(wanted, monkeypatch, error):
+    plain = search_module.train_prepared
+    count = iter(range(100))
+
+    def sometimes(*given):
+        if next(count) == 1:
+            raise error
+        return plain(*given)
+
+    monkeypatch.setattr(search_module, "train_prepared", sometimes)
+    said = []
+    study = search(wanted, 1, 1, said.append)
+    assert study.trials[1].user_attrs["error"] == f"{type(error).__name__}: out of memory"
+    assert len(study.trials) == 4 and "out of memory" in said[1]
+
+
+def test_an_interrupted_trial_ends_the_search(wanted, monkeypatch):
+    def interrupted(*_):
+        raise TrainingInterrupted(signal.SIGINT)
+
+    monkeypatch.setattr(search_module, "train_prepared", interrupted)
+    with pytest.raises(TrainingInterrupted):
+        search(wanted, jobs=1, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dropout_prob choice [0.0,0.4]", r"dropout_prob choice \[0.0,0.5\], not .*\[0.0,0.4\]\)"),
+        (
+            "dropout_prob uniform 0,0.5",
+            r"dropout_prob choice \[0.0,0.5\], not dropout_prob uniform",
+        ),
+        ("", "dropout_prob choice .*, not without these"),
+        ("dropout_prob choice [0.0,0.5]\nweight_decay choice [0.0]", "not weight_decay choice"),
+    ],
+)
+def test_a_study_keeps_its_ranges(wanted, file, tmp_path, text, message):
+    done = search(wanted, jobs=1, threads=1)
+    space = read_space(file(f"learning_rate loguniform -7,-2\n{text}"))
+    changed = Search(**{**vars(wanted), "space": space, "trials": 6})
+    with pytest.raises(ConfigError, match=rf"Study 's' in sqlite.*other ranges.*{message}"):
+        search(changed, jobs=1, threads=1)
+    search(Search(**{**vars(changed), "study": "other", "trials": 1}), jobs=1, threads=1)
+    same = [*reversed(wanted.space)]  # the order of the lines says nothing
+    study = search(Search(**{**vars(wanted), "space": same}), jobs=1, threads=1)
+    assert len(study.trials) == len(done.trials)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("embedding_size choice [8,0]", r"embedding_size choice \[8,0\]:\n.*at least 1, got 0"),
+        ("embedding_size quniform 8,-8,8", "lower bound first"),
+        ("dropout_prob uniform 0,3", "dropout_prob uniform 0,3:\n.*below 1, got 3.0"),
+        ("dropout_prob loguniform -3,2", "dropout_prob loguniform -3,2:\n.*below 1, got 7.38"),
+        ("dropout_prob quniform 0,1,0.25", "dropout_prob quniform .*:\n.*below 1, got 1.0"),
+    ],
+)
+def test_every_choice_and_both_bounds_are_validated(wanted, file, line, message):
+    with pytest.raises(ConfigError, match=message):
+        plain = Cell("WideDeep", "toy", 1)
+        Search(**{**vars(wanted), "cell": plain, "space": read_space(file(line))}).check()
+
+
+def test_choices_may_depend_on_each_other(wanted, file):
+    text = "attention_size choice [8,6]\nnum_heads choice [4,3]"  # 4 heads share 8, 3 share 6
+    options = {"embedding_size": 8}
+    cell = Cell("AutoInt", "toy", 1, options=options)
+    Search(**{**vars(wanted), "cell": cell, "space": read_space(file(text))}).check()
+
+
+def test_the_last_worker_has_a_seed_of_its_own(wanted):
+    last = replace(wanted.cell, seed=2**32 - 1)
+    Search(**{**vars(wanted), "cell": last}).open(worker=1)
+
+
 def test_no_trial_at_all(wanted, monkeypatch, tmp_path):
     def fails(*_):
-        raise search_module.TrainingDivergedError("too fast")
+        raise TrainingDivergedError("too fast")
 
     monkeypatch.setattr(search_module, "train_prepared", fails)
     study = search(wanted, jobs=1, threads=1)

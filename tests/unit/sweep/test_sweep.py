@@ -270,8 +270,9 @@ def test_a_damaged_checkpoint_is_no_obstacle(toy, results):
     assert not list(folder.glob(".*"))
 
 
-def test_a_damaged_row_is_named(results):
-    (results.rows_folder / "ab12.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", '{"key": "ab12"}', "[1]"])
+def test_a_damaged_row_is_named(results, text):
+    (results.rows_folder / "ab12.json").write_text(text)
     with pytest.raises(DataError, match=r"ab12\.json: .*remove the file"):
         results.row("ab12")
 
