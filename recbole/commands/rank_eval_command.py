@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recbole.commands.command_parser import CommandParser, log_to_console, positive
+from recbole.commands.command_parser import CommandParser, log_to_console, paths_in, positive
 from recbole.config.yaml_values import parse_value
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     log_to_console()
     paths = [path for values in given.checkpoint for path in values] + given.more
     results = rank_eval(
-        [path for name in paths for path in _paths(name)],
+        paths_in(paths),
         metrics=[str(name) for name in _listed(given.metrics)],
         topk=_listed(given.topk),
         mode=given.mode,
@@ -102,11 +101,6 @@ def _seed(text: str) -> int:
 
 
 _seed.__name__ = "whole number from 0"  # argparse names it where it fails
-
-
-def _paths(name: str) -> list[str]:
-    """One path, or several in one argument: "a.pth b.pth"."""
-    return [name] if Path(name).exists() or len(name.split()) < 2 else name.split()
 
 
 def _listed(arguments: Sequence[str]) -> list[Any]:
