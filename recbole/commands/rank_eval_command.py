@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recbole.commands.command_parser import CommandParser, log_to_console, paths_in, positive
@@ -39,9 +40,12 @@ def main(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
 
     # torch takes seconds to import, which neither --help nor a mistyped option should cost.
-    from recbole.quick_start.rank_eval import rank_eval
+    from recbole.data.staging import refuse_unwritable
+    from recbole.quick_start.rank_eval import rank_eval, write_results
 
     log_to_console()
+    if given.output is not None:
+        refuse_unwritable(Path(given.output))
     paths = [path for values in given.checkpoint for path in values] + given.more
     results = rank_eval(
         paths_in(paths),
@@ -51,10 +55,11 @@ def main(arguments: Sequence[str]) -> None:
         eval_batch_size=given.eval_batch_size,
         seed=given.seed,
         device=given.device,
-        output=given.output,
         candidates_file=given.candidates,
     )
     _print_table(results)
+    if given.output is not None:
+        write_results(given.output, results)
 
 
 def _parser() -> CommandParser:
