@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from recbole.commands.command_parser import CommandParser, paths_in
 from recbole.commands.exit_status import exit_status
 from recbole.config.sources import parse_command_line
 from recbole.errors import ConfigError, did_you_mean
@@ -83,12 +83,11 @@ commands for data sets:
 Results: saved/<Model>-<time>.pth (checkpoint) and .json (options, every epoch, test result)."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        None,
+        _DESCRIPTION,
+        _EXAMPLES,
         usage="%(prog)s --model=NAME --dataset=NAME [--key=value ...]",
     )
     parser.add_argument("--model", "-m", metavar="NAME", help="the model, such as DCNV2")
@@ -126,7 +125,7 @@ def _main(arguments: Sequence[str]) -> None:
         )
     flags, rest = _parser().parse_known_args(arguments)
     options = parse_command_line(rest)
-    files = [path for given in flags.config_files for path in given.split()]
+    files = paths_in(flags.config_files)
 
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
     from recbole.commands.show_config import show_config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from recbole.commands.command_parser import (
     CommandParser,
@@ -63,10 +64,12 @@ def main(arguments: Sequence[str]) -> None:
     log_to_console()
 
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
+    from recbole.data.staging import refuse_unwritable
     from recbole.quick_start.compare import compare
     from recbole.quick_start.compare_page import write_page
     from recbole.quick_start.compare_terminal import print_comparison, print_path
 
+    refuse_unwritable(Path(flags.output))
     comparison = compare(
         flags.checkpoint,
         flags.user,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recbole.commands.command_parser import CommandParser, log_to_console
+from recbole.commands.command_parser import CommandParser, log_to_console, paths_in
 from recbole.config.sources import parse_command_line
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     from recbole.quick_start.describe import describe
 
     log_to_console()
-    files = [path for text in given.config_files for path in text.split()]
+    files = paths_in(given.config_files)
     found = describe(Config(given.model, given.name, files, command_line=options))
     if given.output == "json":
         print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recbole.commands.command_parser import CommandParser, log_to_console, positive
+from recbole.commands.command_parser import CommandParser, log_to_console, paths_in, positive
 from recbole.config.yaml_values import parse_value
 
 if TYPE_CHECKING:
@@ -40,22 +40,26 @@ def main(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
 
     # torch takes seconds to import, which neither --help nor a mistyped option should cost.
-    from recbole.quick_start.rank_eval import rank_eval
+    from recbole.data.staging import refuse_unwritable
+    from recbole.quick_start.rank_eval import rank_eval, write_results
 
     log_to_console()
+    if given.output is not None:
+        refuse_unwritable(Path(given.output))
     paths = [path for values in given.checkpoint for path in values] + given.more
     results = rank_eval(
-        [path for name in paths for path in _paths(name)],
+        paths_in(paths),
         metrics=[str(name) for name in _listed(given.metrics)],
         topk=_listed(given.topk),
         mode=given.mode,
         eval_batch_size=given.eval_batch_size,
         seed=given.seed,
         device=given.device,
-        output=given.output,
         candidates_file=given.candidates,
     )
     _print_table(results)
+    if given.output is not None:
+        write_results(given.output, results)
 
 
 def _parser() -> CommandParser:
@@ -102,11 +106,6 @@ def _seed(text: str) -> int:
 
 
 _seed.__name__ = "whole number from 0"  # argparse names it where it fails
-
-
-def _paths(name: str) -> list[str]:
-    """One path, or several in one argument: "a.pth b.pth"."""
-    return [name] if Path(name).exists() or len(name.split()) < 2 else name.split()
 
 
 def _listed(arguments: Sequence[str]) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recbole.commands.command_parser import CommandParser, positive
+from recbole.commands.command_parser import CommandParser, paths_in, positive
 from recbole.commands.forwarded_options import check_form, check_names
 
 if TYPE_CHECKING:
@@ -108,9 +108,7 @@ def main(arguments: Sequence[str]) -> None:
     if flags.variant is not None:
         grid = grid.only([name for given in flags.variant for name in given.split(",")])
     if flags.config_files is not None:
-        grid = grid.with_config_files(
-            [path for given in flags.config_files for path in given.split()]
-        )
+        grid = grid.with_config_files(paths_in(flags.config_files))
     if flags.measures is not None:
         grid = grid.with_measures(flags.measures)
     if flags.dry_run:

@@ -6,11 +6,24 @@ from typing import Any
 
 _SEQUENTIAL = "it belongs to sequential models"
 _KNOWLEDGE = "it belongs to knowledge-based models"
+_ONE_PROCESS = "a run is one process so far"
+_CLASS = "it is known from the model's class"
+_EVAL_ARGS = "eval_args replaces it, such as eval_args: {split: {RS: [0.8,0.1,0.1]}, order: RO}"
+_NEGATIVES = "train_neg_sample_args replaces it, such as train_neg_sample_args: {sample_num: 1}"
 _CHECKPOINT = "a checkpoint already carries what is needed to use the model again"
 
 #: Accepted with one warning line, whatever the value.
 WITHOUT_MEANING: dict[str, str] = {
     "worker": "batches are gathered on the training device, without worker processes",
+    "nproc": _ONE_PROCESS,
+    "world_size": _ONE_PROCESS,
+    "group_offset": _ONE_PROCESS,
+    "ip": _ONE_PROCESS,
+    "port": _ONE_PROCESS,
+    "MODEL_TYPE": _CLASS,
+    "MODEL_INPUT_TYPE": _CLASS,
+    "loss_type": "the loss is that of the head: binary cross entropy, with multi_cls that of"
+    " ratings beside it",
     "save_dataset": _CHECKPOINT,
     "dataset_save_path": _CHECKPOINT,
     "save_dataloaders": _CHECKPOINT,
@@ -46,9 +59,15 @@ NOT_SUPPORTED: dict[str, str] = {
     "additional_feat_suffix": "the atomic files read are .inter, .user and .item",
     "log_wandb": "runs are logged to TensorBoard, a log file and a json",
     "double_tower": "no model here has two towers",
+    "eval_setting": _EVAL_ARGS,
+    "split_ratio": _EVAL_ARGS,
+    "leave_one_num": _EVAL_ARGS,
+    "group_by_user": _EVAL_ARGS,
+    "neg_sampling": _NEGATIVES,
+    "training_neg_sample_num": _NEGATIVES,
 }
 
 
 def asks_for_nothing(value: Any) -> bool:
     """Whether a value of a `NOT_SUPPORTED` option leaves things as they are."""
-    return value is None or value is False or value in ([], {})
+    return value in (None, False, 0, [], {})

@@ -28,6 +28,7 @@ from recbole.config.sources import (
     CONFIG_DICT,
     DEFAULT,
     Layer,
+    as_list,
     dataset_layer,
     file_layers,
 )
@@ -58,7 +59,7 @@ class Config:
     Args:
         model: name of a model, or a model class of your own.
         dataset: name of the data set, that of its folder.
-        config_file_list: YAML files; a later one wins over an earlier one.
+        config_file_list: YAML files, or one; a later one wins over an earlier one.
         config_dict: options by name.
         command_line: options from the command line, already parsed (`parse_command_line`).
         dataset_settings: the settings that go with the data set, instead of those of
@@ -80,14 +81,19 @@ class Config:
         self,
         model: str | type | None = None,
         dataset: str | None = None,
-        config_file_list: Sequence[str | Path] | None = None,
+        config_file_list: str | Path | Sequence[str | Path] | None = None,
         config_dict: Mapping[str, Any] | None = None,
         command_line: Mapping[str, Any] | None = None,
         *,
         dataset_settings: Mapping[str, Any] | None = None,
     ) -> None:
+        for argument, given in ((CONFIG_DICT, config_dict), ("command_line", command_line)):
+            if given is not None and not isinstance(given, Mapping):
+                raise ConfigError(
+                    f"{argument}: expected a dictionary of options, got {type(given).__name__}"
+                )
         layers = [
-            *file_layers(config_file_list or []),
+            *file_layers([] if config_file_list is None else as_list(config_file_list)),
             Layer(CONFIG_DICT, config_dict or {}),
             Layer(COMMAND_LINE, command_line or {}),
         ]
@@ -181,6 +187,10 @@ class Config:
         if errors:
             raise ConfigError("\n".join(dict.fromkeys(errors)))
         self._groups: tuple[str, ...] = tuple(groups)
+        for options in self.groups().values():
+            for name, reason in options.without_effect().items():
+                if name in sources:
+                    self._note(f"Option '{name}' ({sources[name]}) has no effect: {reason}")
         self.run_name = _run_name(self.model)
         self.sources = {name: sources.get(name, DEFAULT) for name in self}
 
@@ -210,7 +220,7 @@ class Config:
         return name in self._derived() or name in set(self)
 
     def __getitem__(self, name: str) -> Any:
-        """An option by RecBole's flat name, or one of model, dataset, device and MODEL_TYPE."""
+        """An option by RecBole's flat name, or one of `_derived`."""
         derived = self._derived()
         if name in derived:
             return derived[name]()
@@ -227,6 +237,7 @@ class Config:
             "dataset": lambda: self.dataset,
             "device": lambda: self.device,
             "MODEL_TYPE": lambda: self.model_class.type,
+            "MODEL_INPUT_TYPE": lambda: self.model_class.input_type,
         }
 
     def values(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -41,6 +42,9 @@ def describe_errors(error: ValidationError, sources: Mapping[str, str]) -> list[
             lines.append(f"{origin}: there is no such key")
         elif detail["type"] == "missing":
             lines.append(f"{origin}: this key is required")
+        elif detail["type"] in ("too_short", "too_long"):
+            expected.setdefault(origin, []).append(_length(detail))
+            got[origin] = repr(detail["input"])
         else:
             expected.setdefault(origin, []).append(_plain(detail["msg"]))
             got[origin] = repr(detail["input"])
@@ -48,6 +52,14 @@ def describe_errors(error: ValidationError, sources: Mapping[str, str]) -> list[
         either = " or ".join(dict.fromkeys(reason.removeprefix("expected ") for reason in reasons))
         lines.append(f"{origin}: expected {_got(either, got[origin])}")
     return lines
+
+
+def _length(detail: Mapping[str, Any]) -> str:
+    """What a list should have been that has too few or too many elements."""
+    is_short = detail["type"] == "too_short"
+    count = detail["ctx"]["min_length" if is_short else "max_length"]
+    word = "least" if is_short else "most"
+    return f"expected at {word} {count} element{'' if count == 1 else 's'}"
 
 
 def _got(expected: str, got: str) -> str:

@@ -18,6 +18,10 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
+    def without_effect(self) -> dict[str, str]:
+        """Options that differ from their defaults and change nothing here, each with the reason."""
+        return {}
+
 
 class ModelOptions(Options):
     """The options of one model; each model file derives its own."""

@@ -44,6 +44,12 @@ def parse_command_line(arguments: Iterable[str]) -> dict[str, Any]:
     return options
 
 
+def as_list(given: Any) -> list[Any]:
+    """The elements of what was given, or, of a single text, path or number, that alone."""
+    is_single = isinstance(given, str | bytes) or not isinstance(given, Iterable)
+    return [given] if is_single else list(given)
+
+
 def file_layers(paths: Sequence[str | Path]) -> list[Layer]:
     """One layer for each configuration file, in the order given."""
     return [Layer(str(path), read_file(Path(path))) for path in paths]

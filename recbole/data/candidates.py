@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,13 +290,18 @@ def load(path: str | Path) -> dict[str, Candidates]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"Candidates {path}: expected a file, there is none")
+    fault = f"Candidates {path}: expected a file of candidates, got another"
+    if not zipfile.is_zipfile(path):  # what torch.save writes
+        raise DataError(fault)
     try:
         payload: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except pickle.UnpicklingError:  # its message is for programmers
+        raise DataError(fault) from None
+    except (RuntimeError, EOFError) as error:
         reason = (str(error) or "it is empty").splitlines()[0]
         raise DataError(f"Candidates {path}: damaged or of another program: {reason}") from None
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
-        raise DataError(f"Candidates {path}: expected a file of candidates, got another")
+        raise DataError(fault)
     try:
         return {name: Candidates(**fields) for name, fields in payload["parts"].items()}
     except (AttributeError, KeyError, TypeError) as error:

@@ -78,7 +78,7 @@ def open_rows(rows: Any, options: DataOptions, chunk_rows: int = CHUNK_ROWS) -> 
         source = RowSource(
             "rows", table.schema, len(table), lambda: _pieces([(table, len(table))], chunk_rows)
         )
-    _check_names(source)
+    refuse_repeated(source.schema.names, source.name)
     return RowSource(source.name, source.schema, source.size, lambda: _some(source))
 
 
@@ -218,8 +218,14 @@ def as_table(rows: Any, what: str, first: str = "a data frame") -> Any:
             f"expected {first}, a pyarrow Table or a dictionary of columns, got"
             f" {type(rows).__name__}"
         )
+    for name, cells in rows.items() if isinstance(rows, Mapping) else ():
+        if isinstance(cells, str | bytes) or not isinstance(cells, Iterable):
+            raise DataError(
+                f"{what}: expected a list of cells in the column '{name}', got {cells!r}"
+            )
     try:
         if type(rows).__module__.partition(".")[0] == "pandas":
+            refuse_repeated(map(str, rows.columns), what)
             return pa.Table.from_pandas(rows, preserve_index=False)
         return pa.table(rows)
     except (pa.ArrowException, ValueError, TypeError) as error:
@@ -258,11 +264,13 @@ def _some(source: RowSource) -> Iterator[Chunk]:
     yield from chunks
 
 
-def _check_names(source: RowSource) -> None:
-    names = source.schema.names
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice:
-        raise DataError(f"{source.name}: the column '{twice[0]}' stands twice")
+def refuse_repeated(columns: Iterable[str], what: str) -> None:
+    """Raise DataError where a name stands twice among the columns of `what`."""
+    seen: set[str] = set()
+    for name in columns:
+        if name in seen:
+            raise DataError(f"{what}: the column '{name}' stands twice")
+        seen.add(name)
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from recbole.errors import DataError
+
 if sys.platform != "win32":
     import fcntl
 
@@ -168,11 +170,23 @@ def sigterm_as_exit() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise DataError where `replacing` could not write a file, so that no work is done in vain."""
+    if path.is_dir():
+        raise DataError(f"{path}: expected the name of a file, got that of a folder")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise DataError(f"{path} cannot be written: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"{path} cannot be written: the folder {folder} may not be written to")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield the path of a file beside `path`, which takes its place when the block ends well.
 
     After an error, Ctrl-C or SIGTERM the file beside it is removed, and what was at `path` stays.
+    An OSError that names the file beside it names `path` instead.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Containers on one shared folder may all be process 1, each of another host.
@@ -181,5 +195,9 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.replace(path)
+        except OSError as error:
+            if error.filename != str(temporary):
+                raise
+            raise type(error)(error.errno, error.strerror, str(path)) from None
         finally:
             temporary.unlink(missing_ok=True)

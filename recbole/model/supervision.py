@@ -54,6 +54,17 @@ class SupervisionOptions(Options):
         "as many classes, and no more information than the click.",
     )
 
+    def without_effect(self) -> dict[str, str]:
+        """What only a rating head reads, where there is none."""
+        if self.multi_cls is not None:
+            return {}
+        fields = type(self).model_fields
+        return {
+            name: "there is no rating head without multi_cls"
+            for name in ("multi_ratio", "multi_agg")
+            if getattr(self, name) != fields[name].default
+        }
+
     @model_validator(mode="after")
     def _make_sense_together(self) -> SupervisionOptions:
         for option, wrong, reason in (

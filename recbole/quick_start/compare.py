@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from recbole.config import Config
+from recbole.config.sources import as_list
 from recbole.data import Dataset, Interaction, Loader, create_dataset, data_preparation
 from recbole.errors import CheckpointError, ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
@@ -28,6 +29,7 @@ from recbole.quick_start.comparison import (
 )
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.item_texts import GENRE_COLUMNS, TITLE_COLUMNS, ItemTexts
+from recbole.quick_start.recommend import user_ids
 from recbole.quick_start.same_data import refuse_changed_data, refuse_different_data
 from recbole.trainer import checkpoint
 from recbole.trainer.checkpoint import Checkpoint
@@ -70,6 +72,7 @@ def compare(
         ConfigError: there are not two checkpoints, or a model reads columns of interactions.
         DataError: the user is unknown or a column is not there; the nearest name is given.
     """
+    checkpoints = as_list(checkpoints)
     if len(checkpoints) != 2:
         raise ConfigError(f"Option 'checkpoint': expected two of them, got {len(checkpoints)}")
     if topk < 1:
@@ -78,11 +81,11 @@ def compare(
     if data_path is not None:
         overrides["data_path"] = str(data_path)
     saved = [checkpoint.load(path, **overrides) for path in checkpoints]
+    (user_id,) = user_ids(saved[0], user).tolist()
     refuse_different_data(*saved)
     first = _open(saved[0], None)
     sides = (first, _open(saved[1], first))
     dataset = first.dataset
-    user_id = dataset.token2id(dataset.uid_field, str(user))
 
     texts = ItemTexts.read(saved[0].config)
     called = texts.sentences(texts.choose(titles, TITLE_COLUMNS, option="titles"))

@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import torch
 from torch import Tensor
 
 from recbole.config import Config
+from recbole.config.sources import as_list
 from recbole.data import Dataset, Loader, create_dataset
-from recbole.data.staging import replacing
+from recbole.data.staging import refuse_unwritable, replacing
 from recbole.errors import ConfigError, did_you_mean
 from recbole.evaluator.lipschitz import Steepness, steepness
 from recbole.evaluator.robustness import noise_curve
@@ -40,8 +42,8 @@ PAPER_NOISE = {"ml-1m": _DENSE_NOISE, "yelp2018": _SPARSE_NOISE, "amazon-books":
 
 
 def robustness(
-    checkpoints: Sequence[str | Path],
-    noise: Sequence[float] | None = None,
+    checkpoints: str | Path | Sequence[str | Path],
+    noise: float | Sequence[float] | None = None,
     repeats: int = 5,
     seed: int = 2020,
     part: str = "test",
@@ -55,7 +57,7 @@ def robustness(
     >>> robustness(["saved/binary.pth", "saved/graded.pth"], noise=[0.01, 0.1])
 
     Args:
-        checkpoints: their files; `<checkpoint stem>.robustness.json` is left beside each.
+        checkpoints: their files, or one; `<checkpoint stem>.robustness.json` is left beside each.
         noise: standard deviations; None: those of the paper for the data set. 0, which is no
             noise, always comes first.
         repeats: draws of noise, over which the mean is taken.
@@ -87,7 +89,7 @@ def robustness(
 
 
 def lipschitz(
-    checkpoints: Sequence[str | Path],
+    checkpoints: str | Path | Sequence[str | Path],
     rows: int | None = None,
     batch_size: int = 4096,
     part: str = "test",
@@ -101,7 +103,7 @@ def lipschitz(
     >>> lipschitz(["saved/binary.pth", "saved/graded.pth"], rows=10_000)
 
     Args:
-        checkpoints: their files; `<checkpoint stem>.lipschitz.json` is left beside each.
+        checkpoints: their files, or one; `<checkpoint stem>.lipschitz.json` is left beside each.
         rows: measure at this many rows, drawn with the seed of the run; None: at all.
         batch_size: rows at a time.
         part, device, output, model_class, read: as for `robustness`.
@@ -117,8 +119,9 @@ def lipschitz(
     Raises:
         CheckpointError, ConfigError: see `robustness`; or a model computes its own loss.
     """
-    if rows is not None and rows < 1:
-        raise ConfigError(f"Option 'rows': expected a whole number from 1, got {rows}")
+    for option, count in (("rows", rows), ("batch_size", batch_size)):
+        if count is not None and count < 1:
+            raise ConfigError(f"Option '{option}': expected a whole number from 1, got {count}")
 
     def measure(saved: Checkpoint, model: ContextRecommender, loader: Loader) -> Plain:
         if type(model).logits is ContextRecommender.logits:
@@ -135,7 +138,7 @@ def lipschitz(
 
 
 def _measure_all(
-    checkpoints: Sequence[str | Path],
+    checkpoints: str | Path | Sequence[str | Path],
     name: str,
     measure: Callable[[Checkpoint, ContextRecommender, Loader], Plain],
     part: str,
@@ -145,6 +148,7 @@ def _measure_all(
     read: Callable[[Config], Dataset],
 ) -> list[Plain]:
     """Run a measurement on each checkpoint and write what it gives."""
+    checkpoints = as_list(checkpoints)
     if not checkpoints:
         raise ConfigError("Option 'checkpoint': expected at least one file, got none")
     if part not in _PARTS:
@@ -152,6 +156,9 @@ def _measure_all(
             f"Option 'part': expected {' or '.join(_PARTS)}, got {part!r}"
             f".{did_you_mean(part, _PARTS)}"
         )
+    beside = [Path(path).with_suffix(f".{name}.json") for path in checkpoints]
+    for path in [*beside, *([] if output is None else [Path(output)])]:
+        refuse_unwritable(path)
     overrides = {**device_overrides(device), "precision": "fp32", "enable_amp": False}
     loaded = [checkpoint.load(path, model_class, **overrides) for path in checkpoints]
     results: list[Plain] = [{} for _ in loaded]
@@ -164,8 +171,8 @@ def _measure_all(
             seconds = round(time.perf_counter() - start, 3)
             results[index] = {**_describe(saved), "part": part, "seconds": seconds, **found}
     run_on = describe_device(loaded[0].config.device)
-    for saved, result in zip(loaded, results, strict=True):
-        _write(saved.path.with_suffix(f".{name}.json"), [result], run_on)
+    for path, result in zip(beside, results, strict=True):
+        _write(path, [result], run_on)
     if output is not None:
         _write(Path(output), results, run_on)
     return results
@@ -183,11 +190,16 @@ def _describe(saved: Checkpoint) -> Plain:
     }
 
 
-def _checked_noise(noise: Sequence[float]) -> list[float]:
+def _checked_noise(given: float | Sequence[float]) -> list[float]:
     """The standard deviations in the order given, after 0."""
-    wrong = [sigma for sigma in noise if not (math.isfinite(sigma) and sigma >= 0)]
+    noise = as_list(given)
+    wrong = [
+        sigma
+        for sigma in noise
+        if not (isinstance(sigma, Real) and math.isfinite(sigma) and float(sigma) >= 0)
+    ]
     if wrong or not noise:
-        got = f"{wrong[0]:g}" if wrong else "none"
+        got = repr(wrong[0]) if wrong else "none"
         raise ConfigError(f"Option 'noise': expected standard deviations from 0, got {got}")
     return list(dict.fromkeys([0.0, *map(float, noise)]))
 

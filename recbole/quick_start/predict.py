@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from recbole.data.row_files import CHUNK_ROWS, RowSource, open_rows
+from recbole.data.row_files import CHUNK_ROWS, RowSource, open_rows, refuse_repeated
 from recbole.errors import DataError
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.scoring import Scorer, Unknown
@@ -87,7 +87,9 @@ def predict(
 
 def _score_frame(scorer: Scorer, frame: Any, chunk_rows: int, show_progress: bool) -> Any:
     """A pandas DataFrame with the scores as further columns; its other columns are not touched."""
-    scorer.check_columns([str(name) for name in frame.columns], "rows")
+    names = [str(name) for name in frame.columns]
+    refuse_repeated(names, "rows")
+    scorer.check_columns(names, "rows")
     read = frame[[name for name in frame.columns if name in scorer.inputs]]
     source = open_rows(read, scorer.options, chunk_rows)
     scored = pa.concat_tables(_scored(scorer, source, show_progress))

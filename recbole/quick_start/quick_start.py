@@ -21,7 +21,7 @@ from recbole.utils import init_seed
 def run(
     model: str | type | None = None,
     dataset: str | Dataset | None = None,
-    config_file_list: Sequence[str | Path] | None = None,
+    config_file_list: str | Path | Sequence[str | Path] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     saved: bool = True,
     nproc: int = 1,
@@ -50,7 +50,7 @@ def run(
 def run_recbole(
     model: str | type | None = None,
     dataset: str | Dataset | None = None,
-    config_file_list: Sequence[str | Path] | None = None,
+    config_file_list: str | Path | Sequence[str | Path] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     saved: bool = True,
     *,
@@ -65,7 +65,7 @@ def run_recbole(
         dataset: the data set's name, that of its folder below `data_path`; or a `Dataset` at hand,
             such as `recbole.data.from_pandas` makes. Its rows are prepared already: options of
             splitting and batching may differ from those it was made with, others may not.
-        config_file_list: YAML files of options.
+        config_file_list: YAML files of options, or one.
         config_dict: options.
         saved: keep the best weights on disk and test with them; else test with the last.
         command_line: options that win over all others.
@@ -149,7 +149,7 @@ def load_data_and_model(
 
 def objective_function(
     config_dict: Mapping[str, Any] | None = None,
-    config_file_list: Sequence[str | Path] | None = None,
+    config_file_list: str | Path | Sequence[str | Path] | None = None,
     saved: bool = True,
 ) -> Result:
     """One trial of a search: RecBole's dictionary with the model's name."""

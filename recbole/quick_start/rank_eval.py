@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
+from recbole.config.sources import as_list
 from recbole.data import Dataset, Loader, candidates, create_dataset
 from recbole.data.candidates import Candidates
-from recbole.data.staging import replacing
+from recbole.data.staging import refuse_unwritable, replacing
 from recbole.errors import ConfigError
 from recbole.evaluator import Evaluator, EvaluatorType
 from recbole.evaluator.metrics import find_metric
@@ -80,9 +81,9 @@ class RankResult:
 
 
 def rank_eval(
-    checkpoints: Sequence[str | Path],
-    metrics: Sequence[str] = ("NDCG", "Recall"),
-    topk: Sequence[int] = (10, 20),
+    checkpoints: str | Path | Sequence[str | Path],
+    metrics: str | Sequence[str] = ("NDCG", "Recall"),
+    topk: int | Sequence[int] = (10, 20),
     mode: str = "uni100",
     eval_batch_size: int | None = None,
     seed: int | None = None,
@@ -96,7 +97,7 @@ def rank_eval(
     >>> rank_eval(["saved/WideDeep.pth", "saved/DCNV2.pth"], metrics=["NDCG"], topk=[10])
 
     Args:
-        checkpoints: their files.
+        checkpoints: their files, or one.
         metrics: names of metrics; value metrics such as AUC are computed on the labelled rows.
         topk: cut-offs.
         mode: uniN or popN, N sampled negatives for each positive, or full.
@@ -116,6 +117,7 @@ def rank_eval(
         ConfigError: an option is at fault.
         DataError: the candidates in the file are those of another split or mode.
     """
+    checkpoints, metrics, topk = as_list(checkpoints), as_list(metrics), as_list(topk)
     if not checkpoints:
         raise ConfigError("Option 'checkpoint': expected at least one file, got none")
     if mode == "labeled":
@@ -125,12 +127,15 @@ def rank_eval(
     overrides = {
         **device_overrides(device),
         **({} if eval_batch_size is None else {"eval_batch_size": eval_batch_size}),
-        "metrics": list(metrics),
-        "topk": list(topk),
+        "metrics": metrics,
+        "topk": topk,
         "valid_metric": _valid_metric(metrics, topk),
         "valid_metric_bigger": None,
         "eval_args": {"mode": mode},
     }
+    for path in (output, candidates_file, *map(_beside, checkpoints)):
+        if path is not None:
+            refuse_unwritable(Path(path))
     loaded = [checkpoint.load(path, **overrides) for path in checkpoints]
     kept = _Kept(candidates_file, seed)
     results: list[list[RankResult]] = [[] for _ in loaded]
@@ -140,10 +145,10 @@ def rank_eval(
             results[index] = _rank(loaded[index], parts, kept, seed)
     kept.write()
     for saved, of_one in zip(loaded, results, strict=True):
-        _write(saved.path.with_suffix(".rank.json"), of_one)
+        write_results(_beside(saved.path), of_one)
     every = [result for of_one in results for result in of_one]
     if output is not None:
-        _write(Path(output), every)
+        write_results(output, every)
     return every
 
 
@@ -251,7 +256,12 @@ def _valid_metric(metrics: Sequence[str], topk: Sequence[int]) -> str:
     raise ConfigError("Option 'metrics': expected at least one that ranks, such as NDCG")
 
 
-def _write(path: Path, results: Sequence[RankResult]) -> None:
+def _beside(path: str | Path) -> Path:
+    """Where the results of a checkpoint are left."""
+    return Path(path).with_suffix(".rank.json")
+
+
+def write_results(path: str | Path, results: Sequence[RankResult]) -> None:
     """Write results as json, in one step."""
     device = results[0].config.device
     plain = {
@@ -259,5 +269,5 @@ def _write(path: Path, results: Sequence[RankResult]) -> None:
         "device": describe_device(device),
         "versions": versions(),
     }
-    with replacing(path) as temporary:
+    with replacing(Path(path)) as temporary:
         temporary.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")

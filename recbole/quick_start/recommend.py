@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from recbole.config.sources import as_list
 from recbole.data import Dataset
 from recbole.data.frames import IN_MEMORY
 from recbole.data.sampling import SeenItems
@@ -38,7 +38,7 @@ _SHOWN = 5
 
 def recommend(
     checkpoint: str | Path,
-    users: Iterable[Any] | None,
+    users: Any,
     topk: int = 10,
     *,
     titles: str | None = None,
@@ -59,7 +59,7 @@ def recommend(
 
     Args:
         checkpoint: the `.pth` file.
-        users: their tokens, as in the data files; None means all.
+        users: their tokens, or one, as in the data files; None means all.
         topk: the length of a list; it is shorter where a user has fewer items left.
         titles: a column of the data set's .item file to add.
         include_seen: rank all items, seen or not; the data set's folder is not needed then.
@@ -89,7 +89,7 @@ def recommend(
         overrides["data_path"] = str(data_path)
     saved = checkpoints.load(checkpoint, model_class, **overrides)
     refuse_interaction_fields(saved.schema)
-    ids = _user_ids(saved, users)
+    ids = user_ids(saved, users)
     texts = _titles(saved, titles)
     seen = None if include_seen else _seen_items(saved, dataset)
     table = _table(saved, ids, _rank(saved, ids, topk, seen, show_progress), titles, texts)
@@ -100,13 +100,17 @@ def recommend(
     return table.to_pandas()
 
 
-def _user_ids(saved: Checkpoint, users: Iterable[Any] | None) -> Tensor:
-    """The ids of users by their tokens, each once: int64 [U]."""
+def user_ids(saved: Checkpoint, users: Any) -> Tensor:
+    """The ids of users by their tokens, each once; None means all: int64 [U].
+
+    Raises:
+        DataError: a user is unknown; users with similar tokens are named.
+    """
     field = saved.schema.user_field
     known = saved.encoder.tokens(field)
     if users is None:
         return torch.arange(1, len(known))
-    wanted = list(dict.fromkeys(str(user) for user in users))
+    wanted = list(dict.fromkeys(str(user) for user in as_list(users)))
     if not wanted:
         raise DataError("expected at least one user, got none")
     ids = saved.encoder.ids(field, wanted)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from recbole.data.staging import replacing
+from recbole.data.staging import refuse_unwritable, replacing
 from recbole.errors import DataError
 
 SUFFIXES = (".csv", ".parquet")
@@ -59,8 +59,7 @@ def refuse_output(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
         raise DataError(
             f"{path}: expected an output that ends in {', '.join(suffixes)}, got {path.suffix!r}"
         )
-    if path.is_dir():
-        raise DataError(f"{path}: expected the name of a file, got that of a folder")
+    refuse_unwritable(path)
 
 
 class _ParquetFile:

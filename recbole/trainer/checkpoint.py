@@ -104,6 +104,8 @@ def read(path: str | Path) -> dict[str, Any]:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"Checkpoint {path} is a folder{_others(path / '*')}")
     if not path.is_file():
         raise CheckpointError(f"Checkpoint {path} does not exist{_others(path)}")
     damaged = f"Checkpoint {path} is damaged or of another program"

@@ -115,6 +115,10 @@ def test_a_mistyped_option_names_the_nearest():
             "Option 'multi_cls' (config_dict): expected a value of at least 2, got 1",
         ),
         (
+            {"mlp_hidden_size": []},
+            "Option 'mlp_hidden_size' (config_dict): expected at least 1 element, got []",
+        ),
+        (
             {"multi_agg": "sum"},
             "Option 'multi_agg' (config_dict): expected 'prob' or 'logit', got 'sum'",
         ),
@@ -169,9 +173,56 @@ def test_reading_an_option_that_is_not_there():
 @pytest.mark.parametrize("option", WITHOUT_MEANING)
 def test_recbole_options_without_meaning_are_noted(option):
     config = Config("DCNV2", "ml-100k", config_dict={option: "x"})
+    config[option]
     assert config.notes == [
         f"Option '{option}' (config_dict) has no effect: {WITHOUT_MEANING[option]}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "instead"),
+    [
+        ("eval_setting", "RO_RS,full", "eval_args: {split: {RS: [0.8,0.1,0.1]}"),
+        ("neg_sampling", {"uniform": 1}, "train_neg_sample_args: {sample_num: 1}"),
+        ("training_neg_sample_num", 1, "train_neg_sample_args: {sample_num: 1}"),
+    ],
+)
+def test_options_of_older_versions_name_what_replaces_them(option, value, instead):
+    with pytest.raises(ConfigError) as caught:
+        Config("DCNV2", "ml-100k", config_dict={option: value})
+    assert str(caught.value).startswith(f"Option '{option}' (config_dict) is not supported: ")
+    assert instead in str(caught.value)
+
+
+def test_no_negatives_as_older_versions_say_it():
+    assert Config("DCNV2", "ml-100k", config_dict={"training_neg_sample_num": 0}).notes == []
+
+
+def test_the_input_type_is_the_models():
+    config = Config("DCNV2", "ml-100k", config_dict={"MODEL_INPUT_TYPE": "x"})
+    assert config["MODEL_INPUT_TYPE"] is config.model_class.input_type
+
+
+@pytest.mark.parametrize(("option", "value"), [("multi_ratio", 0.3), ("multi_agg", "logit")])
+def test_what_only_a_rating_head_reads_is_noted_without_one(option, value):
+    given = {option: value}
+    (note,) = Config("DCNV2", "ml-100k", config_dict=given).notes
+    assert note == (
+        f"Option '{option}' (config_dict) has no effect: there is no rating head without multi_cls"
+    )
+    assert Config("DCNV2", "ml-100k", config_dict={**given, "multi_cls": 5}).notes == []
+
+
+def test_one_configuration_file_needs_no_list(folder):
+    (folder / "a.yaml").write_text("epochs: 7\n")
+    for file in ("a.yaml", Path("a.yaml"), ["a.yaml"], ("a.yaml",)):
+        assert Config("DCNV2", "ml-100k", file)["epochs"] == 7
+
+
+def test_options_that_are_no_dictionary():
+    message = "config_dict: expected a dictionary of options, got list"
+    with pytest.raises(ConfigError, match=message):
+        Config("DCNV2", "ml-100k", config_dict=[1])
 
 
 @pytest.mark.parametrize("option", NOT_SUPPORTED)

@@ -280,14 +280,16 @@ def test_refuses_what_cannot_be_ranked(parts, tmp_path) -> None:
             draw(parts["test"], mode, 0)
 
 
-@pytest.mark.parametrize("content", [b"", b"no such thing", None])
+@pytest.mark.parametrize("content", [b"", b"no such thing", None, object])
 def test_refuses_a_file_that_is_no_candidates(tmp_path, content) -> None:
     path = tmp_path / "c.pt"
     if content is None:
         torch.save({"format": "something else"}, path)
+    elif content is object:
+        torch.save({"not": DataOptions}, path)  # a class, which may not be read
     else:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"damaged or of another program|expected a file of cand"):
+    with pytest.raises(DataError, match=r"expected a file of candidates, got another$"):
         load(path)
     with pytest.raises(DataError, match="expected a file, there is none"):
         load(tmp_path / "nowhere")

@@ -177,7 +177,7 @@ def test_checkpoints_of_one_name_are_told_apart_by_their_folders(here, binary, g
 
 
 def test_an_unknown_user_is_named_with_the_nearest(binary, graded):
-    with pytest.raises(DataError, match=r"'u399' does not occur in 'user_id'.*'u3?9'\?"):
+    with pytest.raises(DataError, match=r"User 'u399' is unknown to .*\.pth; .* such as 'u39'"):
         compare([binary, graded], "u399")
 
 
@@ -262,5 +262,18 @@ def test_the_command_writes_the_page(here, binary, graded, capsys):
     assert "User u3 of toy" in out and "pages/u3.html" in out
     assert (here / "pages" / "u3.html").read_text() == page(compare([binary, graded], "u3", 4))
     assert main(["compare", "--checkpoint", str(binary), str(graded), "--user=nobody"]) == 2
-    assert "'nobody' does not occur" in capsys.readouterr().err
+    assert "User 'nobody' is unknown" in capsys.readouterr().err
     assert not (here / "compare.html").exists()
+
+
+def test_a_page_that_cannot_be_written_is_noticed_before_the_work(here, binary, graded, capsys):
+    command = ["compare", "--checkpoint", str(binary), str(graded), "--user=u1"]
+    assert main([*command, f"--output={here}"]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"{here}: expected the name of a file, got that of a folder\n"
+    assert said.out == ""
+
+
+def test_one_checkpoint_is_not_taken_letter_by_letter(binary):
+    with pytest.raises(ConfigError, match="expected two of them, got 1"):
+        compare(str(binary), "u1")

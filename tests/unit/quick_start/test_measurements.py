@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 import torch
 
 from recbole.commands.command_line import main
-from recbole.errors import ConfigError
+from recbole.errors import ConfigError, DataError
 from recbole.evaluator import collect
 from recbole.evaluator.lipschitz import steepness
 from recbole.evaluator.value_metrics import auc, log_loss
@@ -21,6 +23,8 @@ from recbole.quick_start.compare import compare
 from recbole.quick_start.measurements import PAPER_NOISE, lipschitz, robustness
 from recbole.quick_start.rank_eval import rank_eval
 from tests.unit.quick_start.shop import WITHOUT_CONTEXT, train, write_shop
+
+rank_eval_module = import_module("recbole.quick_start.rank_eval")
 
 HEADS = {
     "binary": {},
@@ -200,3 +204,53 @@ def test_nothing_to_measure(saved):
 def test_a_penalty_that_is_not_there(saved):
     with pytest.raises(ConfigError, match="'penalty_weight': WideDeep has no penalty"):
         train(Path.cwd(), "none", "WideDeep", penalty_weight=0.3)
+
+
+def test_one_of_each_needs_no_list(saved):
+    path = str(saved["binary"])
+    ranked = rank_eval(path, metrics="NDCG", topk=5, mode="uni5")
+    assert [list(result.values) for result in ranked] == [["ndcg@5"]] * 2
+    (result,) = robustness(path, noise=0.1, repeats=1)
+    assert [point["sigma"] for point in result["curve"]] == [0, 0.1]
+    assert len(lipschitz(path, rows=3)) == 1
+
+
+def test_arguments_of_another_kind_are_named(saved):
+    with pytest.raises(ConfigError, match="'noise': expected standard deviations from 0, got 'a'"):
+        robustness(saved["binary"], noise=["a"])
+    with pytest.raises(ConfigError, match="'batch_size': expected a whole number from 1, got 0"):
+        lipschitz(saved["binary"], batch_size=0)
+
+
+@pytest.mark.parametrize("command", ["robustness", "lipschitz", "rank_eval"])
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("a_folder", "expected the name of a file"), ("a_file/x.json", "a_file is not a folder")],
+)
+def test_an_output_that_cannot_be_written_is_noticed_before_the_work(
+    saved, tmp_path, capsys, command, output, message
+):
+    (tmp_path / "a_folder").mkdir()
+    (tmp_path / "a_file").write_text("")
+    path = shutil.copy(saved["binary"], tmp_path)
+    assert main([command, f"--checkpoint={path}", f"--output={tmp_path / output}"]) == 2
+    assert message in capsys.readouterr().err
+    assert [found.name for found in tmp_path.glob("*.json")] == []
+    measure = {"robustness": robustness, "lipschitz": lipschitz, "rank_eval": rank_eval}[command]
+    with pytest.raises(DataError, match=message):
+        measure(path, output=tmp_path / output)
+
+
+def test_the_table_is_printed_before_the_file_is_written(saved, capsys, monkeypatch):
+    written = rank_eval_module.write_results
+
+    def fails(path, results):
+        if str(path) == "out.json":
+            raise OSError(28, "No space left on device", path)
+        written(path, results)
+
+    monkeypatch.setattr(rank_eval_module, "write_results", fails)
+    assert main(["rank_eval", f"--checkpoint={saved['binary']}", "--output=out.json"]) == 2
+    said = capsys.readouterr()
+    assert "ndcg@10" in said.out
+    assert said.err.endswith("No space left on device: out.json\n")

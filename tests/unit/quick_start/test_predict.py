@@ -340,3 +340,19 @@ def test_lists_of_parquet_become_text_in_csv(shop, tmp_path):
     back = pyarrow.csv.read_csv(tmp_path / "scores.csv")
     assert back["tags"].to_pylist() == ["t1 t2", "t3"]
     assert_scores(back, {"click_probability": predict(shop[1], rows)["click_probability"]}, 1e-8)
+
+
+def test_a_cell_is_no_column(shop):
+    _, binary, *_ = shop
+    for rows in ({"user_id": "12", "item_id": "34"}, {"user_id": [1], "item_id": 34}):
+        message = r"rows: expected a list of cells in the column '(user|item)_id', got '?(12|34)"
+        with pytest.raises(DataError, match=message):
+            predict(binary, rows)
+
+
+def test_a_repeated_column_of_a_frame_is_named_once(shop):
+    _, binary, *_ = shop
+    rows = pd.DataFrame([["1", "2", "3"]], columns=["user_id", "item_id", "item_id"])
+    for output in (None, "scores.csv"):
+        with pytest.raises(DataError, match=r"^rows: the column 'item_id' stands twice$"):
+            predict(binary, rows, output)

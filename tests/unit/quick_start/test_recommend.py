@@ -173,3 +173,9 @@ def test_users_by_name(tmp_path):
     assert users_named("196, 186") == ["196", "186"]
     (tmp_path / "users.txt").write_text("a b\nc,d\n")
     assert users_named(str(tmp_path / "users.txt")) == ["a b", "c,d"]
+
+
+@pytest.mark.parametrize("user", ["11", 11])
+def test_one_user_needs_no_list(shop, user):
+    _, path = shop
+    assert recommend(path, user, 2)["user_id"].tolist() == ["11", "11"]

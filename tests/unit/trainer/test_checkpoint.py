@@ -87,6 +87,8 @@ def test_a_failed_write_leaves_the_old_file(toy, tmp_path):
 def test_unusable_files(tmp_path):
     good = tmp_path / "good.pth"
     checkpoint.write(good, {"format": 1})
+    with pytest.raises(CheckpointError, match=r" is a folder; .* holds good\.pth$"):
+        checkpoint.read(tmp_path)
     with pytest.raises(CheckpointError, match=r"no\.pth does not exist; .* holds good\.pth"):
         checkpoint.read(tmp_path / "no.pth")
     cut = tmp_path / "cut.pth"
