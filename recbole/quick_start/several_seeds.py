@@ -99,15 +99,18 @@ def _summary(runs: list[Result], config: Config) -> Result:
     tested = [run["test_result"] for run in runs]
     validated = [run["best_valid_result"] for run in runs]
     has_valid = all(result is not None for result in validated)
+    has_test = all(result is not None for result in tested)
     return {
         "best_valid_score": fmean(run["best_valid_score"] for run in runs) if has_valid else None,
         "valid_score_bigger": config.evaluation.bigger_is_better,
         "best_valid_result": means(validated) if has_valid else None,
-        "test_result": means(tested),
+        "test_result": means(tested) if has_test else None,
         "test_std": {
             name: stdev(result[name] for result in tested) if len(tested) > 1 else nan
             for name in tested[0]
-        },
+        }
+        if has_test
+        else None,
         "seeds": config.environment.seeds,
         "runs": runs,
     }
