@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from math import nan
+from math import isfinite, nan
 from statistics import fmean, stdev
 
 from recbole.config import Config
@@ -105,12 +105,14 @@ def _summary(runs: list[Result], config: Config) -> Result:
         "valid_score_bigger": config.evaluation.bigger_is_better,
         "best_valid_result": means(validated) if has_valid else None,
         "test_result": means(tested) if has_test else None,
-        "test_std": {
-            name: stdev(result[name] for result in tested) if len(tested) > 1 else nan
-            for name in tested[0]
-        }
+        "test_std": {name: _deviation([result[name] for result in tested]) for name in tested[0]}
         if has_test
         else None,
         "seeds": config.environment.seeds,
         "runs": runs,
     }
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """The standard deviation (n - 1); NaN of one value, or where a metric is not defined."""
+    return stdev(values) if len(values) > 1 and all(map(isfinite, values)) else nan

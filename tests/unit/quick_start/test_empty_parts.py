@@ -63,17 +63,15 @@ def test_the_command_says_that_there_is_no_test_result(toy, capsys, seeds):
         f"--{name}={value}" for name, value in toy.items() if name not in ("threshold", "load_col")
     ]
     options += ["--threshold={rating: 4}", "--eval_args={split: {RS: [0.8, 0.2, 0]}}", *seeds]
-    assert main(["--model=WideDeep", "--dataset=toy", *options, "--epochs=1"]) == 0
+    assert main(["--model=WideDeep", "--dataset=toy", *options]) == 0
     assert capsys.readouterr().out == "no test result: there are no test rows\n"
 
 
 def test_an_empty_training_part_is_refused_before_training(toy):
-    options = {**toy, "benchmark_filename": ["train", "valid", "test"]}
+    options = {**toy, "eval_args": {"split": {"TS": [0.1, 0.8, 0.1]}, "order": "TO"}}
     inter = Path("dataset/toy/toy.inter")
-    lines = inter.read_text().splitlines(keepends=True)[:3]
-    for part, rows in (("train", []), ("valid", lines[1:]), ("test", lines[1:])):
-        (inter.parent / f"toy.{part}.inter").write_text("".join(lines[:1] + rows))
-    with pytest.raises(DataError, match=r"train on, got none \(train 0, valid 2, test 2; bench"):
+    inter.write_text("".join(inter.read_text().splitlines(keepends=True)[:3]))
+    with pytest.raises(DataError, match=r"train on, got none \(train 0, valid 1, test 1; eval"):
         run_recbole("WideDeep", "toy", config_dict=options)
     assert not Path("saved").exists()
 
