@@ -153,6 +153,9 @@ def _main(arguments: Sequence[str]) -> None:
 
 
 def _print_result(result: dict[str, Any]) -> None:
+    if result["test_result"] is None:
+        print("no test result: there are no test rows")
+        return
     if "runs" in result:
         _print_runs(result)
         return

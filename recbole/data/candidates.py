@@ -6,7 +6,6 @@ U users with a positive, C candidates of all users together, P positives, N nega
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -20,8 +19,8 @@ from torch import Tensor
 
 from recbole.data.dataset import Dataset
 from recbole.data.evaluation_options import PARTS
+from recbole.data.payload import DamagedPayloadError, load_payload, save_payload
 from recbole.data.sampling import NegativeSampler, SeenItems, differs_from_previous
-from recbole.data.staging import replacing
 from recbole.errors import DataError
 
 FORMAT = "recbole candidates 1"
@@ -201,6 +200,12 @@ class PositivePairs:
             start = stop
 
 
+def has_positive(part: Dataset) -> bool:
+    """Whether a part has a row with label 1, or, where there is no label, a row."""
+    rows = part.inter_feat
+    return bool((rows[part.label_field] > 0).any() if part.label_field in rows else len(rows))
+
+
 def positive_pairs(part: Dataset) -> PositivePairs:
     """Rows with label 1, or all rows where there is no label, by user and then by item.
 
@@ -274,11 +279,12 @@ def save(path: str | Path, candidates: Mapping[str, Candidates]) -> None:
 
     Args:
         path: the file; `torch.load(path, weights_only=True)` reads it.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    path = Path(path)
-    payload = {"format": FORMAT, "parts": {name: vars(c) for name, c in candidates.items()}}
-    with replacing(path) as temporary:
-        torch.save(payload, temporary)
+    parts = {name: vars(found) for name, found in candidates.items()}
+    save_payload(Path(path), {"format": FORMAT, "parts": parts})
 
 
 def load(path: str | Path) -> dict[str, Candidates]:
@@ -294,12 +300,9 @@ def load(path: str | Path) -> dict[str, Candidates]:
     if not zipfile.is_zipfile(path):  # what torch.save writes
         raise DataError(fault)
     try:
-        payload: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:  # its message is for programmers
-        raise DataError(fault) from None
-    except (RuntimeError, EOFError) as error:
-        reason = (str(error) or "it is empty").splitlines()[0]
-        raise DataError(f"Candidates {path}: damaged or of another program: {reason}") from None
+        payload = load_payload(path)
+    except DamagedPayloadError as error:
+        raise DataError(f"Candidates {path}: damaged or of another program: {error}") from None
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
         raise DataError(fault)
     try:

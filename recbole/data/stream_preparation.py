@@ -47,6 +47,7 @@ from recbole.data.filtering import filter_rows
 from recbole.data.interaction import Interaction
 from recbole.data.options import DataOptions
 from recbole.data.parts import draw_parts
+from recbole.data.payload import save_payload
 from recbole.data.preparation import _by_id, _stored, _times
 from recbole.data.schema import FeatureSource, FeatureType, Schema
 from recbole.data.source_files import Sources
@@ -149,7 +150,8 @@ def _prepare(staging: Path, folder: Path, name: str, options: DataOptions, seed:
 
     encoder = Encoder.joined(encoders[field] for field in features)
     _write(staging, names, kept, sizes, options.stream_rows)
-    torch.save(
+    save_payload(
+        staging / _META,
         {
             "format": _FORMAT,
             "schema": schema(encoder).to_dict(),
@@ -160,7 +162,6 @@ def _prepare(staging: Path, folder: Path, name: str, options: DataOptions, seed:
             "sizes": list(sizes),
             "names": names[:kept],
         },
-        staging / _META,
     )
 
 

@@ -22,7 +22,7 @@ from recbole.config import Config
 from recbole.config.sources import as_list
 from recbole.data import Dataset, Loader, create_dataset
 from recbole.data.staging import refuse_unwritable, replacing
-from recbole.errors import ConfigError, did_you_mean
+from recbole.errors import ConfigError, DataError, did_you_mean
 from recbole.evaluator.lipschitz import Steepness, steepness
 from recbole.evaluator.robustness import noise_curve
 from recbole.model.abstract_recommender import ContextRecommender
@@ -75,6 +75,7 @@ def robustness(
     Raises:
         CheckpointError: a checkpoint is unusable, or the data has changed since its training.
         ConfigError: an argument is at fault, or a model does not use its field embedding.
+        DataError: the part has no rows.
     """
     sigmas = None if noise is None else _checked_noise(noise)
     if repeats < 1:
@@ -164,6 +165,9 @@ def _measure_all(
     results: list[Plain] = [{} for _ in loaded]
     for indices in of_one_data_set(loaded):
         loader = rebuild_parts(loaded[indices[0]], read)[part]
+        if not loader.num_rows:
+            path = loaded[indices[0]].path
+            raise DataError(f"{path}: expected rows in the {part} part of its run, got none")
         for index in indices:
             saved, start = loaded[index], time.perf_counter()
             loader.batch_size = saved.config.data.eval_batch_size

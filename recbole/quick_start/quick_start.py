@@ -72,8 +72,9 @@ def run_recbole(
 
     Returns:
         RecBole's dictionary: `best_valid_score`, `valid_score_bigger`, `best_valid_result` and
-        `test_result` (metric in lower case -> number). With the option `seeds` these are means over
-        the seeds, and there are `test_std`, `seeds` and `runs`, the dictionary of each seed, too.
+        `test_result` (metric in lower case -> number), None where a part has no rows. With the
+        option `seeds` these are means over the seeds, and there are `test_std`, `seeds` and `runs`,
+        the dictionary of each seed, too.
 
     Raises:
         RecBoleError: an option, the data or the training is at fault; the message says how.

@@ -17,9 +17,9 @@ from typing import Any
 from recbole.config import Config
 from recbole.config.sources import as_list
 from recbole.data import Dataset, Loader, candidates, create_dataset
-from recbole.data.candidates import Candidates
+from recbole.data.candidates import Candidates, has_positive
 from recbole.data.staging import refuse_unwritable, replacing
-from recbole.errors import ConfigError
+from recbole.errors import ConfigError, DataError
 from recbole.evaluator import Evaluator, EvaluatorType
 from recbole.evaluator.metrics import find_metric
 from recbole.quick_start.device import device_overrides
@@ -110,12 +110,14 @@ def rank_eval(
         read: gives the data set of a Config; another one than `create_dataset` may have it at hand.
 
     Returns:
-        Two results for each checkpoint, validation and test, in the order given.
+        Two results for each checkpoint, validation and test, in the order given; one where the
+        other part has nothing to rank.
 
     Raises:
         CheckpointError: a checkpoint is unusable, or the data has changed since its training.
         ConfigError: an option is at fault.
-        DataError: the candidates in the file are those of another split or mode.
+        DataError: the candidates in the file are those of another split or mode; or neither part
+            of a checkpoint has a positive to rank.
     """
     checkpoints, metrics, topk = as_list(checkpoints), as_list(metrics), as_list(topk)
     if not checkpoints:
@@ -143,12 +145,12 @@ def rank_eval(
         parts = rebuild_parts(loaded[indices[0]], read)
         for index in indices:
             results[index] = _rank(loaded[index], parts, kept, seed)
-    kept.write()
     for saved, of_one in zip(loaded, results, strict=True):
         write_results(_beside(saved.path), of_one)
     every = [result for of_one in results for result in of_one]
     if output is not None:
         write_results(output, every)
+    kept.write()  # last, so that a full disk costs no result
     return every
 
 
@@ -212,7 +214,17 @@ def _rank(
         has_labels=config.data.train_neg_sample_args is None,
     )
     results = []
+    filled = [part for part in PARTS if has_positive(parts[part].dataset)]
+    if not filled:
+        sizes = " and ".join(f"{parts[part].num_rows:,} rows for {part}" for part in PARTS)
+        raise DataError(
+            f"{saved.path}: expected a positive (label 1) to rank in {' or '.join(PARTS)}, got none"
+            f" ({sizes})"
+        )
     for part in PARTS:
+        if part not in filled:
+            logger.warning("%s: the %s part has no positive to rank; left out", saved.path, part)
+            continue
         loader, start = parts[part], time.perf_counter()
         loader.batch_size = config.data.eval_batch_size
         used, is_new = None, False

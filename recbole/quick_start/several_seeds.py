@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from math import nan
+from math import isfinite, nan
 from statistics import fmean, stdev
 
 from recbole.config import Config
@@ -99,15 +99,20 @@ def _summary(runs: list[Result], config: Config) -> Result:
     tested = [run["test_result"] for run in runs]
     validated = [run["best_valid_result"] for run in runs]
     has_valid = all(result is not None for result in validated)
+    has_test = all(result is not None for result in tested)
     return {
         "best_valid_score": fmean(run["best_valid_score"] for run in runs) if has_valid else None,
         "valid_score_bigger": config.evaluation.bigger_is_better,
         "best_valid_result": means(validated) if has_valid else None,
-        "test_result": means(tested),
-        "test_std": {
-            name: stdev(result[name] for result in tested) if len(tested) > 1 else nan
-            for name in tested[0]
-        },
+        "test_result": means(tested) if has_test else None,
+        "test_std": {name: _deviation([result[name] for result in tested]) for name in tested[0]}
+        if has_test
+        else None,
         "seeds": config.environment.seeds,
         "runs": runs,
     }
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """The standard deviation (n - 1); NaN of one value, or where a metric is not defined."""
+    return stdev(values) if len(values) > 1 and all(map(isfinite, values)) else nan

@@ -9,6 +9,7 @@ from typing import Any
 from recbole.config import Config
 from recbole.config.environment import select_device
 from recbole.data import Dataset, Loader, create_dataset, data_preparation
+from recbole.errors import DataError
 from recbole.trainer import Trainer
 from recbole.trainer.record import describe_device
 from recbole.utils import get_trainer, init_logger, init_seed
@@ -43,10 +44,15 @@ class SingleRun:
 
     @classmethod
     def prepare(cls, config: Config, dataset: Dataset | None = None) -> SingleRun:
-        """Data, model and trainer; a data set that is there already is not read again."""
+        """Data, model and trainer; a data set that is there already is not read again.
+
+        Raises:
+            DataError: there is no row to train on; or see `data_preparation`.
+        """
         dataset = create_dataset(config) if dataset is None else dataset
         logger.info("%s", dataset)
         train_data, valid_data, test_data = data_preparation(config, dataset)
+        _heed_empty_parts(config, train_data, valid_data, test_data)
 
         init_seed(config.environment.seed, config.environment.reproducibility)
         model = config.model_class(config, train_data.dataset).to(config.device)
@@ -62,11 +68,16 @@ class SingleRun:
         return self.test(saved)
 
     def test(self, saved: bool) -> Result:
-        """Test a run that has ended training; write what there is to tell of it."""
+        """Test a run that has ended training; write what there is to tell of it.
+
+        Without test rows there is no test result, None.
+        """
         trainer = self.trainer
         best_valid_score = trainer.record.best_valid_score
         best_valid_result = trainer.record.best_valid_result
-        test_result = trainer.evaluate(self.test_data, load_best_model=saved)
+        test_result = None
+        if self.test_data.num_rows:
+            test_result = trainer.evaluate(self.test_data, load_best_model=saved)
         logger.info("best valid : %s", best_valid_result)
         logger.info("test result: %s", test_result)
         if saved:
@@ -81,3 +92,25 @@ class SingleRun:
             "best_valid_result": best_valid_result,
             "test_result": test_result,
         }
+
+
+def _heed_empty_parts(config: Config, train: Loader, valid: Loader, test: Loader) -> None:
+    """Refuse an empty training part; say what a run does without one of the others."""
+    sizes = f"train {train.num_rows:,}, valid {valid.num_rows:,}, test {test.num_rows:,}"
+    if config.data.benchmark_filename is None:
+        split = "eval_args " + str(config.data.eval_args.model_dump(exclude={"mode"}))
+    else:
+        split = f"benchmark_filename {config.data.benchmark_filename}"
+    if not train.num_rows:
+        raise DataError(
+            f"{config.dataset}: expected at least one row to train on, got none ({sizes}; {split})"
+        )
+    if not valid.num_rows and config.training.eval_step:
+        logger.warning(
+            "No validation rows (%s; %s): as with eval_step=0, all epochs are trained and the last"
+            " one's weights are kept",
+            sizes,
+            split,
+        )
+    if not test.num_rows:
+        logger.warning("No test rows (%s; %s): there will be no test result", sizes, split)

@@ -66,13 +66,13 @@ def ranking(trained: Trained) -> dict[str, Any]:
     """NDCG and Recall at 10 and 20 among 100 uniform negatives for each positive."""
     from recbole.quick_start.rank_eval import rank_eval
 
-    valid, test = rank_eval([trained.checkpoint], read=trained.read)
+    results = rank_eval([trained.checkpoint], read=trained.read)
+    last = results[-1]  # test, where there is something to rank in it
     return {
-        "valid": valid.values,
-        "test": test.values,
-        "mode": test.mode,
-        "candidate_seed": test.candidate_seed,
-        "seconds": test.seconds,
+        **{result.part: result.values for result in results},
+        "mode": last.mode,
+        "candidate_seed": last.candidate_seed,
+        "seconds": last.seconds,
     }
 
 

@@ -148,7 +148,7 @@ def _trained(
         best_epoch=record["best_epoch"],
         parameters=record["parameters"],
         valid=record["best_valid_result"] or {},
-        test=record["test_result"],
+        test=record["test_result"] or {},
         seconds_per_epoch=fmean(training) if training else None,
         seconds_training=sum(training) + sum(evaluations),
         seconds_per_evaluation=fmean(evaluations) if evaluations else None,

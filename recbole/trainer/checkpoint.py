@@ -6,23 +6,38 @@ there in one step, so that a reader never meets half a checkpoint.
 
 from __future__ import annotations
 
-import os
-import pickle
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+import recbole
 from recbole.config import Config
 from recbole.data import Dataset, Encoder, Interaction, Schema
-from recbole.data.staging import replacing
+from recbole.data.payload import DamagedPayloadError, load_payload, save_payload
 from recbole.errors import CheckpointError
 from recbole.model.abstract_recommender import ContextRecommender
 
 FORMAT = 1
+#: What `contents` writes.
+_KEYS = (
+    "model",
+    "dataset",
+    "config",
+    "schema",
+    "encoder",
+    "user_features",
+    "item_features",
+    "fingerprint",
+    "best_epoch",
+    "state_dict",
+    "record",
+    "resume",
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ class Checkpoint:
     def build_model(self) -> ContextRecommender:
         """The model with its best weights, in evaluation mode, on the run's device."""
         model = self.config.model_class(self.config, self).to(self.config.device)
-        model.load_state_dict(self.weights)
+        load_weights(model, self.weights, self.path)
         return model.eval()
 
 
@@ -90,37 +105,42 @@ def contents(
 
 
 def write(path: Path, payload: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically: the old file stands until the new one is whole."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(dict(payload), file)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a checkpoint atomically: the old file stands until the new one is whole.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    save_payload(path, payload)
 
 
 def read(path: str | Path) -> dict[str, Any]:
     """The raw contents of a checkpoint file, on the CPU.
 
     Raises:
-        CheckpointError: there is no such file, or it is not a checkpoint of this project.
+        CheckpointError: there is no such file, it is damaged (a checksum is wrong), or it is not a
+            checkpoint of this project.
     """
     path = Path(path)
     if path.is_dir():
         raise CheckpointError(f"Checkpoint {path} is a folder{_others(path / '*')}")
     if not path.is_file():
         raise CheckpointError(f"Checkpoint {path} does not exist{_others(path)}")
-    damaged = f"Checkpoint {path} is damaged or of another program"
-    if not zipfile.is_zipfile(path):  # what torch.save writes
-        raise CheckpointError(damaged)
     try:
         # Mapped, so that of a large file only what is used comes into memory.
-        payload = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{damaged}: {reason}") from None
+        payload = load_payload(path, mapped=True)
+    except DamagedPayloadError as error:
+        message = f"Checkpoint {path} is damaged or of another program: {error}"
+        raise CheckpointError(message) from None
     if not isinstance(payload, dict) or payload.get("format") != FORMAT:
         found = payload.get("format") if isinstance(payload, dict) else None
         raise CheckpointError(
             f"Checkpoint {path}: expected format {FORMAT} of this project, got {found!r}"
+        )
+    missing = [key for key in _KEYS if key not in payload]
+    if missing:
+        raise CheckpointError(
+            f"Checkpoint {path} is incomplete: expected {', '.join(_KEYS)}; {', '.join(missing)}"
+            " is not there"
         )
     return payload
 
@@ -140,18 +160,48 @@ def load(path: str | Path, model_class: type | None = None, **overrides: Any) ->
     config = Config.from_values(
         model, payload["dataset"], payload["config"], f"checkpoint {path}", **overrides
     )
-    return Checkpoint(
-        path=Path(path),
-        config=config,
-        schema=Schema.from_dict(payload["schema"]),
-        encoder=Encoder.from_dict(payload["encoder"]),
-        user_features=_interaction(payload["user_features"]),
-        item_features=_interaction(payload["item_features"]),
-        weights=payload["state_dict"],
-        best_epoch=payload["best_epoch"],
-        fingerprint=payload["fingerprint"],
-        resume=payload["resume"],
-    )
+    with understanding(path):
+        return Checkpoint(
+            path=Path(path),
+            config=config,
+            schema=Schema.from_dict(payload["schema"]),
+            encoder=Encoder.from_dict(payload["encoder"]),
+            user_features=_interaction(payload["user_features"]),
+            item_features=_interaction(payload["item_features"]),
+            weights=payload["state_dict"],
+            best_epoch=payload["best_epoch"],
+            fingerprint=payload["fingerprint"],
+            resume=payload["resume"],
+        )
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], path: str | Path) -> None:
+    """Give a model the weights of the checkpoint at `path`.
+
+    Raises:
+        CheckpointError: they are not those of such a model; names the first that differ.
+    """
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        more = f" (and {len(lines) - 2} more)" if len(lines) > 2 else ""
+        raise CheckpointError(
+            f"Checkpoint {path}: the weights do not fit class {type(model).__name__}: was it"
+            f" changed since training? {lines[min(1, len(lines) - 1)]}{more}"
+        ) from None
+
+
+@contextmanager
+def understanding(path: str | Path) -> Iterator[None]:
+    """Raise CheckpointError where what is in the checkpoint at `path` has not the form expected."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"Checkpoint {path} has another form than expected ({type(error).__name__}: {error});"
+            f" is it of another version than recbole {recbole.__version__}?"
+        ) from error
 
 
 def _columns(features: Interaction | None) -> dict[str, torch.Tensor] | None:

@@ -217,7 +217,8 @@ class Ensemble:
         """
         trainer = live[0].trainer
         due = self._options.eval_step and (trainer.epoch + 1) % self._options.eval_step == 0
-        if not due or trainer.config.data.eval_args.modes["valid"] != "labeled":
+        ranks = trainer.config.data.eval_args.modes["valid"] != "labeled"
+        if not due or ranks or not live[0].valid.num_rows:
             return {}
         rows = torch.stack([run.valid.dataset.rows_of("valid") for run in live])
         found: list[list[Predictions]] = [[] for _ in live]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from recbole.trainer.checkpoint import load_weights
 from recbole.trainer.early_stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -34,8 +35,12 @@ def capture(trainer: Trainer) -> dict[str, Any]:
 
 
 def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
-    """Put a trainer into a captured state."""
-    trainer.model.load_state_dict(state["weights"])
+    """Put a trainer into a captured state.
+
+    Raises:
+        CheckpointError: the weights are those of another model.
+    """
+    load_weights(trainer.model, state["weights"], trainer.files.checkpoint)
     trainer.optimizers.load_state_dict(state["optimizers"])
     trainer.scaler.load_state_dict(state["scaler"])
     trainer.stopping = EarlyStopping(**state["stopping"])

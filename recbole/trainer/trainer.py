@@ -93,7 +93,8 @@ class Trainer:
 
         Args:
             train_data: the training part.
-            valid_data: the validation part; without it the last weights count as the best.
+            valid_data: the validation part; without it, or where it has no rows, the last weights
+                count as the best.
             verbose: log a line for each epoch.
             saved: write the checkpoint and the record of the run.
             show_progress: draw bars in a terminal; None asks the option of that name.
@@ -204,7 +205,7 @@ class Trainer:
 
         `evaluate` gives the metrics of a part under the weights of now; None: `self.evaluate`.
         """
-        if valid_data is None or self.options.eval_step == 0:
+        if valid_data is None or not valid_data.num_rows or self.options.eval_step == 0:
             self.record.best_epoch = self.stopping.best_epoch = epoch.epoch
             return True
         if self.epoch % self.options.eval_step:
@@ -241,11 +242,11 @@ class Trainer:
             show_progress: taken for RecBole's sake; evaluation is over before a bar is of use.
 
         Raises:
-            CheckpointError: there is no such checkpoint.
+            CheckpointError: there is no such checkpoint, or it is of another model.
         """
         if load_best_model:
-            payload = checkpoint.read(model_file or self.files.checkpoint)
-            self.model.load_state_dict(payload["state_dict"])
+            path = model_file or self.files.checkpoint
+            checkpoint.load_weights(self.model, checkpoint.read(path)["state_dict"], path)
         return self.evaluator.evaluate_part(self.model, eval_data)
 
     def resume_checkpoint(self, resume_file: str | Path) -> None:
@@ -262,7 +263,8 @@ class Trainer:
                 f"Checkpoint {resume_file}: expected a {self.config.model}, got {payload['model']}"
             )
         self.files = RunFiles(Path(resume_file))
-        self.record = RunRecord.from_dict(payload["record"])
+        with checkpoint.understanding(resume_file):
+            self.record = RunRecord.from_dict(payload["record"])
         self.finished = payload["resume"] is None
         if self.finished and self.record.status in ("running", "diverged"):
             raise CheckpointError(
@@ -271,7 +273,8 @@ class Trainer:
                 f"{self.options.save_step}, and training was cut before the next one"
             )
         if not self.finished:
-            state.restore(self, payload["resume"])
+            with checkpoint.understanding(resume_file):
+                state.restore(self, payload["resume"])
 
     @property
     def _saves_state(self) -> bool:

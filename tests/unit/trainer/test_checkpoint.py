@@ -1,6 +1,7 @@
 """A checkpoint is plain, whole, and enough by itself."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -70,17 +71,22 @@ def checkpoint_record(path):
     return json.loads(path.with_suffix(".json").read_text())
 
 
+def payload_of(**more):
+    """The least that a checkpoint holds."""
+    return {"format": 1, **dict.fromkeys(checkpoint._KEYS), **more}
+
+
 def test_a_failed_write_leaves_the_old_file(toy, tmp_path):
     path = tmp_path / "model.pth"
-    checkpoint.write(path, {"format": 1, "x": torch.ones(3)})
+    checkpoint.write(path, payload_of(state_dict={"x": torch.ones(3)}))
 
     class Unsaveable:
         def __reduce__(self):
             raise RuntimeError("disk full")
 
     with pytest.raises(RuntimeError):
-        checkpoint.write(path, {"format": 1, "x": Unsaveable()})
-    assert torch.equal(checkpoint.read(path)["x"], torch.ones(3))
+        checkpoint.write(path, payload_of(state_dict={"x": Unsaveable()}))
+    assert torch.equal(checkpoint.read(path)["state_dict"]["x"], torch.ones(3))
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["model.pth"]
 
 
@@ -132,3 +138,69 @@ def test_weights_without_state_are_no_place_to_go_on_from(toy, monkeypatch):
     with pytest.raises(CheckpointError, match=r"not the state to go on from.*save_step=0"):
         other.resume_checkpoint(trainer.saved_model_file)
     assert other.evaluate(valid, model_file=trainer.saved_model_file)  # which weights suffice for
+
+
+def test_a_flipped_bit_is_noticed(saved):
+    checkpoint.load(saved)
+    with zipfile.ZipFile(saved) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
+        start = largest.header_offset + 30 + len(largest.filename) + 200  # in the padded content
+    content = bytearray(saved.read_bytes())
+    content[start] ^= 1
+    saved.write_bytes(content)
+    torch.load(saved, weights_only=True)  # which does not mind
+    with pytest.raises(CheckpointError, match=r"is damaged or.*: the checksum of .* is wrong"):
+        checkpoint.load(saved)
+
+
+def altered(path, **changes):
+    """Write a checkpoint anew with other entries; None leaves one out."""
+    payload = {**torch.load(path, weights_only=True), **changes}
+    checkpoint.write(path, {k: v for k, v in payload.items() if k not in changes or v is not None})
+
+
+def test_what_is_not_there_is_named(saved):
+    altered(saved, encoder=None)
+    with pytest.raises(CheckpointError, match=r"is incomplete: expected model.*; encoder is not"):
+        checkpoint.load(saved)
+    altered(saved, encoder={"user_id": {}})
+    with pytest.raises(CheckpointError, match=r"another form than expected \(KeyError: .*version"):
+        checkpoint.load(saved)
+
+
+def test_weights_of_another_model_are_refused(toy, saved):
+    weights = torch.load(saved, weights_only=True)["state_dict"]
+    name, *others = weights
+    fit = r"the weights do not fit class DCNV2: was it changed since training\? "
+    altered(saved, state_dict={name: weights[name][:1], **{n: weights[n] for n in others}})
+    with pytest.raises(CheckpointError, match=fit + f"size mismatch for {name}"):
+        checkpoint.load(saved).build_model()
+    altered(saved, state_dict={n: weights[n] for n in others})
+    with pytest.raises(CheckpointError, match=fit + f'Missing key.*"{name}"'):
+        checkpoint.load(saved).build_model()
+
+
+def test_a_class_that_was_changed_is_refused_wherever_weights_are_read(toy, monkeypatch):
+    options = {**toy, "epochs": 2, "eval_step": 0}
+    trainer, train, valid, _ = prepared(options)
+    monkeypatch.setattr(trainer, "_finish", lambda train_data: None)  # as if cut off before it
+    trainer.fit(train, valid)
+    other, *_ = prepared(options)
+    other.model.added = torch.nn.Linear(1, 1)
+    path = trainer.saved_model_file
+    for use in (
+        lambda: other.evaluate(valid, model_file=path),
+        lambda: other.resume_checkpoint(path),
+    ):
+        with pytest.raises(CheckpointError, match=r'WideDeep: was it changed.*Missing.*"added'):
+            use()
+
+
+def test_a_record_of_another_version_is_refused(toy):
+    trainer, train, valid, _ = prepared({**toy, "epochs": 1})
+    trainer.fit(train, valid)
+    path = trainer.saved_model_file
+    record = torch.load(path, weights_only=True)["record"]
+    altered(path, record={**record, "moon": 3})
+    with pytest.raises(CheckpointError, match=r"another form than expected .*moon"):
+        trainer.resume_checkpoint(path)
