@@ -63,11 +63,12 @@ def load_payload(path: Path, *, mapped: bool = False) -> Any:
         if any(member.compress_size != member.file_size for member in members):
             raise DamagedPayloadError("a size in it is wrong")  # nothing is compressed
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError:  # its message is for programmers
+        raise DamagedPayloadError("it holds other things than tensors and plain data") from None
     # NotImplementedError, of a compression that no version has, is a RuntimeError.
     except (
         zipfile.BadZipFile,
         zlib.error,
-        pickle.UnpicklingError,
         RuntimeError,
         ValueError,
         EOFError,

@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
 
 from recbole.data import Interaction
 from recbole.errors import ConfigError
@@ -27,6 +26,8 @@ def loss_parts_of(model: ContextRecommender, compile: Literal["auto"] | bool) ->
     """
     if compile is not True:
         return model.loss_parts
+    from torch._dynamo.exc import TorchDynamoException  # seconds, which no other run should wait
+
     compiled = torch.compile(model.loss_parts)
 
     def loss_parts(batch: Interaction) -> dict[str, Tensor]:

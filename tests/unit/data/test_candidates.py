@@ -289,7 +289,8 @@ def test_refuses_a_file_that_is_no_candidates(tmp_path, content) -> None:
         torch.save({"not": DataOptions}, path)  # a class, which may not be read
     else:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"expected a file of candidates, got another$"):
+    expected = "it holds other things than" if content is object else "got another$"
+    with pytest.raises(DataError, match=expected):
         load(path)
     with pytest.raises(DataError, match="expected a file, there is none"):
         load(tmp_path / "nowhere")

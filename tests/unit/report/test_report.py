@@ -290,7 +290,8 @@ def test_the_command_reports_without_running(table, tmp_path, capsys):
     ],
 )
 def test_mistakes_are_named(table, capsys, argument, message):
-    assert main(["reproduce", "--dataset=toy", "--models=NFM", "--quick", argument]) == 2
+    models = [] if argument.startswith("--models") else ["--models=NFM"]
+    assert main(["reproduce", "--dataset=toy", *models, "--quick", argument]) == 2
     assert message in capsys.readouterr().err
 
 
