@@ -83,6 +83,7 @@ measure(lambda: create_dataset(config).build())
 def run(python: str, program: str, folder: Path, name: str, options: dict[str, Any]) -> Any:
     """What one load in a fresh process measured."""
     environment = {**os.environ, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
+    environment.pop("PYTHONPATH", None)  # one that points here would give the peer this package
     if program is OURS:
         environment["PYTHONPATH"] = str(PROJECT)
     done = subprocess.run(

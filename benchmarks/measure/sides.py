@@ -58,7 +58,9 @@ def with_threads(environment: Mapping[str, str], threads: int | None) -> dict[st
     """The environment of a process that is to run so many threads; None: as many as it likes."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": f"{threads}",
                                          "MKL_NUM_THREADS": f"{threads}"}  # fmt: skip
-    return {**os.environ, **environment, **limits}
+    # A PYTHONPATH that points here would give a peer this package in the place of its own.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**inherited, **environment, **limits}
 
 
 class Side:

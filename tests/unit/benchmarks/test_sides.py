@@ -111,3 +111,9 @@ def test_requests_are_one_line_each(driver):
     with Side(driver) as side:
         assert side.ask("variable", name="a\nb")["value"] is None
         assert json.dumps("a\nb") == '"a\\nb"'
+
+
+def test_no_side_inherits_a_path_to_this_package(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "here")
+    assert "PYTHONPATH" not in with_threads({}, None)
+    assert with_threads({"PYTHONPATH": "own"}, None)["PYTHONPATH"] == "own"
