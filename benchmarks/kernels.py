@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from recbole.model.embedding import sum_rows
 from recbole.model.field_major import SelfAttention, field_major
 from recbole.model.layers import Dropout
+from recbole.model.lookup import Index, sum_rows
 
 ROWS, FIELDS = 4096, 7
 Step = Callable[[], object]
@@ -79,7 +79,7 @@ def first_order() -> list[Step]:
     table, index = nn.Embedding(9_500, 5), torch.randint(9_500, (ROWS, 6))
     return [
         backward(lambda: table(index).sum(1), table.weight),
-        backward(lambda: sum_rows(table, index), table.weight),
+        backward(lambda: sum_rows(table, Index(index)), table.weight),
     ]
 
 

@@ -17,6 +17,7 @@ from recbole.data.schema import FeatureSource, FeatureType, Schema
 from recbole.errors import ConfigError
 from recbole.model.embedding import FieldEmbedding, FirstOrderLinear
 from recbole.model.head import Head, RatingHead, Scores, build_head
+from recbole.model.lookup import ForwardPass
 from recbole.model.options import UndeclaredOptions
 from recbole.model.precision import choose_precision
 from recbole.model.types import Batch, HasSchema, InputType, ModelConfig, ModelType
@@ -224,7 +225,7 @@ class ContextRecommender(AbstractRecommender):
 
     def _logits(self, batch: Batch) -> Tensor:
         with self.precision.applied():
-            return self.logits(batch)
+            return self.logits(ForwardPass(batch))
 
     def _overrides(self, method: str) -> bool:
         return getattr(self.__class__, method) is not getattr(ContextRecommender, method)

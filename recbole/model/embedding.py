@@ -16,82 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn.functional import embedding_bag
 
 from recbole.data.schema import FeatureType, Field
 from recbole.errors import ConfigError
-from recbole.model.mapping import one_by_one
+from recbole.model.lookup import Index, look_up, mean_rows, mean_values, shared, sum_rows
 from recbole.model.types import Batch
-
-_EPSILON = 1e-8  # a sequence of padding only has the mean 0 / ε = 0
-
-
-def look_up(table: nn.Embedding, index: Tensor) -> Tensor:
-    """Return the rows of `table` at `index` (any shape): [..., width].
-
-    On a CPU the backward pass of `index_select` is about three times as fast as that of
-    `nn.Embedding`; on a GPU the latter is fast, and deterministic.
-    """
-    if table.sparse or index.is_cuda:
-        return table(index)
-    rows = table.weight.index_select(0, index.flatten())
-    return rows.view(*index.shape, table.embedding_dim)
-
-
-def sum_rows(table: nn.Embedding, index: Tensor, padding: int | None = None) -> Tensor:
-    """Return the sum of the rows of `table` at `index`, padding left out: [B, N] -> [B, width].
-
-    On a CPU in one pass, without the rows themselves, [B, N, width].
-    """
-    if table.sparse or index.is_cuda or table.weight.dtype != torch.float32:
-        rows = table(index)  # [B, N, width]
-        return (rows if padding is None else rows * (index != padding).unsqueeze(-1)).sum(dim=1)
-    return _SummedRows.apply(table.weight, index, padding)
-
-
-class _SummedRows(torch.autograd.Function):
-    """`torch.nn.functional.embedding_bag`, whose own backward pass takes ten times as long."""
-
-    @staticmethod
-    def forward(weight: Tensor, index: Tensor, padding: int | None) -> Tensor:
-        return embedding_bag(index, weight, mode="sum", padding_idx=padding)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int | None], output: Tensor) -> None:  # noqa: ARG004
-        weight, index, ctx.padding = inputs
-        ctx.rows = len(weight)
-        ctx.save_for_backward(index)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
-        return one_by_one(_SummedRows, info, in_dims, inputs)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (index,) = ctx.saved_tensors  # [B, N]
-        of_rows = grad.repeat_interleave(index.shape[1], dim=0)  # [B·N, width]
-        of_table = grad.new_zeros(ctx.rows, grad.shape[1]).index_add_(0, index.flatten(), of_rows)
-        if ctx.padding is not None:
-            of_table[ctx.padding] = 0
-        return of_table, None, None
-
-
-def mean_rows(table: nn.Embedding, index: Tensor) -> Tensor:
-    """Average the rows of `table` at `index`, without padding (0): [B, L] -> [B, width]."""
-    count = (index != 0).sum(dim=1, keepdim=True)  # [B, 1]
-    return sum_rows(table, index, padding=0) / (count + _EPSILON)
-
-
-def mean_values(values: Tensor, present: Tensor) -> Tensor:
-    """Average values over the places where `present` is true: [B, L] and [B, L] -> [B, 1]."""
-    total = torch.where(present, values, 0).sum(dim=1, keepdim=True)
-    return total / (present.sum(dim=1, keepdim=True) + _EPSILON)
 
 
 class FieldRows(nn.Module):
@@ -140,7 +73,7 @@ class FieldRows(nn.Module):
     def sparse_rows(self, batch: Batch) -> Tensor | None:
         """The rows of token sequences, then tokens: [B, N, width]; None without such fields."""
         groups = [
-            mean_rows(table, batch[field.name]).unsqueeze(1)
+            mean_rows(table, _sequence_index(field, batch)).unsqueeze(1)
             for field, table in _pairs(self.token_seq_fields, self.token_seq_embedding_table)
         ]  # each [B, 1, width]
         if self.token_fields:
@@ -164,10 +97,14 @@ class FieldRows(nn.Module):
         assert rows is not None  # there is at least one field
         return rows
 
-    def _token_index(self, batch: Batch) -> Tensor:
+    def _token_index(self, batch: Batch) -> Index:
         """Where the rows of the tokens are in their common table: [B, N]."""
-        index = torch.stack([batch[field.name] for field in self.token_fields], dim=1)  # [B, N]
-        return index + self.token_offsets
+
+        def stacked() -> Index:
+            columns = [batch[field.name] for field in self.token_fields]
+            return Index(torch.stack(columns, dim=1) + self.token_offsets)
+
+        return shared(batch, self.token_fields, stacked)
 
     def _float_rows(self, batch: Batch) -> Tensor:
         """A bucket is a factor 1 at the bucket's row, a value a factor at its field's only row."""
@@ -176,7 +113,8 @@ class FieldRows(nn.Module):
             column = batch[field.name]  # [B]
             index.append(column if field.discretised else torch.zeros_like(column).long())
             factor.append(torch.ones_like(column) if field.discretised else column)
-        rows = look_up(self.float_embedding_table, torch.stack(index, dim=1) + self.float_offsets)
+        places = Index(torch.stack(index, dim=1) + self.float_offsets)  # [B, N]
+        rows = look_up(self.float_embedding_table, places)
         factors = torch.stack([f.to(rows.dtype) for f in factor], dim=1)  # [B, N]
         return rows * factors.unsqueeze(-1)  # [B, N, width]
 
@@ -222,7 +160,7 @@ class FirstOrderLinear(FieldRows):
         """Sum the weights of a batch's features: [B, output_dim]."""
         total: Tensor = self.bias
         for field, table in _pairs(self.token_seq_fields, self.token_seq_embedding_table):
-            total = total + sum_rows(table, batch[field.name], padding=0)  # [B, K]
+            total = total + sum_rows(table, _sequence_index(field, batch), padding=True)
         if self.token_fields:
             total = total + sum_rows(self.token_embedding_table, self._token_index(batch))
         dense = self.dense_rows(batch)  # [B, N, K]
@@ -241,6 +179,11 @@ def _pairs(fields: Sequence[Field], tables: nn.ModuleList) -> list[tuple[Field, 
     return list(zip(fields, cast(Sequence[nn.Embedding], tables), strict=True))
 
 
+def _sequence_index(field: Field, batch: Batch) -> Index:
+    """The rows of a token sequence in its table: [B, L]."""
+    return shared(batch, field, lambda: Index(batch[field.name]))
+
+
 def _concatenate(groups: list[Tensor]) -> Tensor | None:
     if len(groups) > 1:
         return torch.cat(groups, dim=1)
@@ -250,6 +193,6 @@ def _concatenate(groups: list[Tensor]) -> Tensor | None:
 def _float_sequence(table: nn.Embedding, field: Field, column: Tensor) -> Tensor:
     """Average a float sequence [B, L] over what is not padding: [B, width]."""
     if field.discretised:
-        return mean_rows(table, column)
+        return mean_rows(table, Index(column))
     # Σ (value × row) / n = (Σ value / n) × row, so that no [B, L, width] is needed.
     return mean_values(column, ~column.isnan()) * table.weight  # [B, 1] × [1, width]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from recbole.data.schema import FeatureSource, FeatureType, Field
 from recbole.errors import ConfigError
-from recbole.model.embedding import FieldEmbedding, FieldRows, FirstOrderLinear, sum_rows
+from recbole.model.embedding import FieldEmbedding, FieldRows, FirstOrderLinear
+from recbole.model.lookup import ForwardPass, Index, look_up, sum_rows
+from recbole.model.types import Batch
 from tests.unit.model.stand_in import FIELDS, make_batch, make_schema
 
 RECBOLE_ORDER = ["genre", "user_id", "item_id", "history", "visits", "price", "age"]
@@ -156,14 +159,16 @@ def test_narrow_integer_columns() -> None:
     assert torch.equal(embedding(narrow), embedding(wide))
 
 
-@pytest.mark.parametrize("padding", [None, 0])
-def test_sums_of_rows_and_their_gradient(padding: int | None) -> None:
-    table = nn.Embedding(5, 3)
-    index = torch.tensor([[1, 1, 0], [0, 0, 0], [4, 2, 1]])
-    rows = table(index)  # [B, N, width]
-    if padding is not None:
-        rows = rows * (index != padding).unsqueeze(-1)
-    ours, theirs = sum_rows(table, index, padding), rows.sum(dim=1)
+@pytest.mark.parametrize("padding", [False, True])
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("rows", [5, 70, 70_000])  # counted, sorted, and more than are sorted
+def test_sums_of_rows_and_their_gradient(rows: int, width: int, padding: bool) -> None:
+    table = nn.Embedding(rows, width)
+    index = torch.tensor([[1, 1, 0], [0, 0, 0], [4, rows - 1, 1]])
+    found = table(index)  # [B, N, width]
+    if padding:
+        found = found * (index != 0).unsqueeze(-1)
+    ours, theirs = sum_rows(table, Index(index), padding), found.sum(dim=1)
     torch.testing.assert_close(ours, theirs)
     weight = torch.randn_like(ours)
     gradients = [torch.autograd.grad((x * weight).sum(), table.weight) for x in (ours, theirs)]
@@ -180,3 +185,48 @@ def test_the_tables_of_several_models_can_be_mapped_over(batch: dict[str, Tensor
     mapped = torch.func.vmap(one)(stacked)
     for out, module in zip(mapped, modules, strict=True):
         torch.testing.assert_close(out, module(batch))
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("rows", [70, 70_000])
+def test_rows_of_a_table_and_their_gradient(rows: int, width: int) -> None:
+    table = nn.Embedding(rows, width)
+    index = torch.tensor([[1, 1, 0], [0, 0, 0], [4, rows - 1, 1]])
+    ours, theirs = look_up(table, Index(index)), table(index)
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn_like(ours)
+    gradients = [torch.autograd.grad((x * weight).sum(), table.weight) for x in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_embeddings_and_first_order_terms_share_their_index(
+    batch: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedding, linear = FieldEmbedding(FIELDS, 3), FirstOrderLinear(FIELDS, 2)
+    parameters = [*embedding.parameters(), *linear.parameters()]
+
+    def gradients(batch: Batch) -> tuple[Tensor, ...]:
+        out = embedding(batch).sum(dim=1) @ torch.ones(3, 2) * linear(batch)
+        return torch.autograd.grad(out.square().sum(), parameters)
+
+    apart = gradients(batch)
+    sorts: list[int] = []
+    sort = np.argsort
+    monkeypatch.setattr(np, "argsort", lambda *a, **k: sorts.append(1) or sort(*a, **k))
+    torch.testing.assert_close(gradients(ForwardPass(batch)), apart)
+    together = len(sorts)
+    gradients(batch)
+    assert 0 < together < len(sorts) - together
+
+
+def test_a_pass_sees_what_a_batch_has_become(batch: dict[str, Tensor]) -> None:
+    """A batch is not remembered beyond a pass: its tensors may be filled anew in place."""
+    embedding = FieldEmbedding(FIELDS, 3)
+    before = embedding(ForwardPass(batch))
+    token = next(field.name for field in FIELDS if field.type is FeatureType.TOKEN)
+    batch[token] = batch[token].clone()
+    embedding(ForwardPass(batch))
+    batch[token].fill_(1)
+    after = embedding(ForwardPass(batch))
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after, embedding(batch))
