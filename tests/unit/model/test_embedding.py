@@ -230,3 +230,21 @@ def test_a_pass_sees_what_a_batch_has_become(batch: dict[str, Tensor]) -> None:
     after = embedding(ForwardPass(batch))
     assert not torch.equal(before, after)
     torch.testing.assert_close(after, embedding(batch))
+
+
+def test_each_of_several_batches_gets_the_gradient_of_its_own_index() -> None:
+    tokens = [field for field in FIELDS if field.type is FeatureType.TOKEN]
+    modules = [FieldEmbedding(tokens, 3), FieldEmbedding(tokens, 3)]
+    batches = [make_batch(30, make_schema(), seed) for seed in (1, 2)]
+    stacked, _ = torch.func.stack_module_state(modules)
+    together = {f.name: torch.stack([batch[f.name] for batch in batches]) for f in tokens}
+
+    def one(parameters: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+        rows = torch.func.functional_call(modules[0], parameters, (ForwardPass(batch),))
+        return rows.square().sum()
+
+    torch.func.vmap(one)(stacked, together).sum().backward()
+    for number, (module, batch) in enumerate(zip(modules, batches, strict=True)):
+        module(batch).square().sum().backward()
+        for name, parameter in module.named_parameters():
+            torch.testing.assert_close(stacked[name].grad[number], parameter.grad)

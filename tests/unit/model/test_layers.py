@@ -201,11 +201,15 @@ def test_gated_update_is_pytorchs() -> None:
 
 @pytest.mark.parametrize("reduce_sum", [True, False])
 def test_factorization_machine(reduce_sum: bool) -> None:
-    v = torch.randn(3, 4, 5)
+    v = torch.randn(3, 4, 5, requires_grad=True)
     pairs = sum(v[:, i] * v[:, j] for i in range(4) for j in range(i))
     assert isinstance(pairs, Tensor)
     expected = pairs.sum(dim=1, keepdim=True) if reduce_sum else pairs
-    torch.testing.assert_close(BaseFactorizationMachine(reduce_sum)(v), expected)
+    ours = BaseFactorizationMachine(reduce_sum)(v)
+    torch.testing.assert_close(ours, expected)
+    weight = torch.randn_like(ours)
+    gradients = [torch.autograd.grad((x * weight).sum(), v) for x in (ours, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 class TestDropout:
