@@ -69,7 +69,7 @@ class Index:
     def __init__(self, rows: Tensor) -> None:
         self.rows = rows
         self._counts: Tensor | None = None
-        self._sorted: tuple[Tensor, Tensor, Tensor] | None = None
+        self._sorted: tuple[Tensor, np.ndarray, Tensor] | None = None
 
     def counts(self, number: int) -> Tensor:
         """How often each of `number` rows occurs, but for row 0, padding: float32 [B, V]."""
@@ -80,7 +80,7 @@ class Index:
             self._counts[:, 0] = 0
         return self._counts
 
-    def in_order(self, rows: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    def in_order(self, rows: Tensor, number: int) -> tuple[np.ndarray, Tensor]:
         """The places of an index by the rows they point at, and where those of each row start.
 
         Args:
@@ -95,7 +95,7 @@ class Index:
             order = np.argsort(flat.astype(np.uint16), kind="stable")  # a radix sort
             counts = np.bincount(flat, minlength=number)
             starts = counts.cumsum() - counts
-            self._sorted = rows, torch.from_numpy(order), torch.from_numpy(starts)
+            self._sorted = rows, order, torch.from_numpy(starts)
         return self._sorted[1:]
 
 
@@ -214,5 +214,5 @@ def _added_up(grad: Tensor, rows: Tensor, index: Index, number: int, times: int 
         of_rows = grad if times == 1 else grad.repeat_interleave(times, dim=0)
         return grad.new_zeros(number, grad.shape[1]).index_add_(0, rows.flatten(), of_rows)
     order, starts = index.in_order(rows, number)
-    places = order if times == 1 else order // times
+    places = torch.from_numpy(order // times)
     return embedding_bag(places, grad.contiguous(), starts, mode="sum")

@@ -162,6 +162,7 @@ class RatingHead(Head):
         return {"ce": F.cross_entropy(scores, classes, label_smoothing=self.smoothing)}
 
     def _losses(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+        logits = by_class(logits).T  # laid out for both losses at once
         ((name, of_rating),) = self.rating_loss(logits, batch).items()
         # A target spread over all classes holds its share of the positive ones for the click.
         bce = self._bce(logits, batch, 1 - self.num_negative / self.num_classes)
