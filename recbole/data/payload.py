@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import zipfile
@@ -75,6 +76,11 @@ def load_payload(path: Path, *, mapped: bool = False) -> Any:
     ) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DamagedPayloadError(reason) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # An end record that says where no byte can be.
+        raise DamagedPayloadError("its table of contents is damaged") from None
 
 
 class _NotingErrors:

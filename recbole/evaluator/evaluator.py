@@ -107,7 +107,7 @@ class Evaluator:
             TrainingDivergedError: a prediction is NaN or infinite.
             ConfigError, RecBoleError: see `evaluate` and `make_ranking`.
         """
-        mode = self._modes.get(loader.dataset.part or "", LABELED)
+        mode = self._mode(loader)
         metrics = self._metrics
         if mode == LABELED:
             metrics = [metric for metric in metrics if isinstance(metric, ValueMetric)]
@@ -121,9 +121,20 @@ class Evaluator:
         keys = [key for metric in metrics for key in self._keys(metric)]
         return self._rounded({key: values[key] for key in keys})
 
+    def prepare(self, loader: Loader) -> None:
+        """Draw the candidates of a part now, so that what cannot be ranked is known in time.
+
+        Raises:
+            DataError: there is no positive to rank.
+            ConfigError: see `make_ranking`.
+        """
+        mode = self._mode(loader)
+        if mode != LABELED and any(_is_ranked(metric) for metric in self._metrics):
+            self._ranking(loader, mode)
+
     def candidates(self, loader: Loader) -> Candidates | None:
         """The candidates that a part is ranked on; None in the modes labeled and full."""
-        mode = self._modes.get(loader.dataset.part or "", LABELED)
+        mode = self._mode(loader)
         if mode == LABELED:
             return None
         ranking = self._ranking(loader, mode)
@@ -144,6 +155,9 @@ class Evaluator:
         self._rankings[candidates.part] = make_ranking(
             loader, mode, self._seed, self.options, candidates
         )
+
+    def _mode(self, loader: Loader) -> str:
+        return self._modes.get(loader.dataset.part or "", LABELED)
 
     def _ranking(self, loader: Loader, mode: str) -> Ranking:
         part = str(loader.dataset.part)

@@ -47,7 +47,8 @@ class SingleRun:
         """Data, model and trainer; a data set that is there already is not read again.
 
         Raises:
-            DataError: there is no row to train on; or see `data_preparation`.
+            DataError: there is no row to train on, or no positive in a part that is to be ranked;
+                or see `data_preparation`.
         """
         dataset = create_dataset(config) if dataset is None else dataset
         logger.info("%s", dataset)
@@ -60,6 +61,9 @@ class SingleRun:
         logger.info("Precision: %s", model.precision)
         trainer = get_trainer(config["MODEL_TYPE"], config.model)(config, model)
         trainer.record.data = dataset.statistics
+        for loader, is_used in ((valid_data, config.training.eval_step > 0), (test_data, True)):
+            if loader.num_rows and is_used:
+                trainer.evaluator.prepare(loader)
         return cls(config, trainer, train_data, valid_data, test_data)
 
     def train_and_test(self, saved: bool) -> Result:

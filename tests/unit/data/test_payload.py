@@ -53,6 +53,21 @@ def test_every_flipped_bit_in_content_is_noticed(tmp_path, mapped):
     assert torch.equal(load_payload(path, mapped=mapped)["x"], torch.arange(50))
 
 
+def test_a_damaged_end_is_damage_and_no_other_error(tmp_path):
+    """The records at the end of a zip file say where its table of contents is."""
+    path = tmp_path / "x.pt"
+    save_payload(path, {"x": torch.arange(50)})
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole) - 120, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        try:
+            assert torch.equal(load_payload(path)["x"], torch.arange(50))  # it did not matter
+        except DamagedPayloadError:
+            refused += 1
+    assert refused
+
+
 def test_damaged_candidates_are_refused(tmp_path):
     path = tmp_path / "x.cand"
     save_payload(path, {"format": candidates.FORMAT, "parts": {"x": torch.arange(50)}})

@@ -105,3 +105,35 @@ def test_results_are_there_before_candidates_are_written(toy):
         rank_eval([path], mode="uni5", candidates_file="/proc/x.cand", output="all.json")
     assert len(json.loads(Path("all.json").read_text())["results"]) == 2
     assert path.with_suffix(".rank.json").is_file()
+
+
+def dislike(rows: slice) -> None:
+    """Give the lowest rating in some rows of the toy data set, by their time."""
+    path = Path("dataset/toy/toy.inter")
+    header, *lines = path.read_text().splitlines()
+    names = [column.split(":")[0] for column in header.split("\t")]
+    cells = [line.split("\t") for line in lines]
+    cells.sort(key=lambda row: float(row[names.index("timestamp")]))
+    for row in cells[rows]:
+        row[names.index("rating")] = "1"
+    path.write_text("\n".join([header, *("\t".join(row) for row in cells)]) + "\n")
+
+
+@pytest.mark.parametrize("mode", ["uni5", "full"])
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_a_part_without_a_positive_to_rank_is_refused_before_training(toy, part, mode):
+    count = len(Path("dataset/toy/toy.inter").read_text().splitlines()) - 1
+    modes = {"valid": "labeled", "test": "labeled", part: mode}
+    start = int(count * {"valid": 0.75, "test": 0.85}[part])
+    dislike(slice(start, count if part == "test" else int(count * 0.95)))
+    options = {
+        **toy,
+        "eval_args": {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "TO", "mode": modes},
+        "metrics": ["AUC", "NDCG"],
+        "load_col": {"inter": ["user_id", "item_id", "rating", "timestamp"]},
+        "unload_col": None,
+    }
+    options["epochs"] = 10**6  # would be noticed
+    with pytest.raises(DataError, match=f"expected a positive .* in the {part} part"):
+        run_recbole("WideDeep", "toy", config_dict=options)
+    assert not list(Path("saved").glob("*"))
