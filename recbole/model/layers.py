@@ -62,17 +62,31 @@ class Dropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop elements while training; any shape."""
-        is_ours = input.device.type == "cpu" and not torch.compiler.is_compiling()
-        if not self.training or self.p == 0 or not is_ours:
+        if not self.draws_on(input):
             return super().forward(input)
+        return _Masked.apply(input, *self.draw(input))
+
+    def after_relu(self, input: Tensor) -> Tensor:
+        """Drop elements of relu(input), in its memory, with one gradient for both."""
+        if not self.draws_on(input):
+            return super().forward(input.relu_())
+        return _MaskedRelu.apply(input, *self.draw(input))
+
+    def draws_on(self, input: Tensor) -> bool:
+        """Whether the masks for `input` are drawn here."""
+        is_ours = input.device.type == "cpu" and not torch.compiler.is_compiling()
+        return self.training and self.p > 0 and is_ours
+
+    def draw(self, like: Tensor) -> tuple[Tensor, float]:
+        """What is kept, 1, and dropped, 0, and the scale of what is kept."""
         dropped = min(round(self.p * 65536), 65535)  # of 65536
-        count = input.numel()
+        count = like.numel()
         seed = int(torch.randint(2**63 - 1, ()))
         words = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.int16)
-        uniform = torch.from_numpy(words)[:count].view(input.shape)  # in -32768..32767
-        keep = torch.empty(input.shape, dtype=input.dtype)
+        uniform = torch.from_numpy(words)[:count].view(like.shape)  # in -32768..32767
+        keep = torch.empty(like.shape, dtype=like.dtype)
         torch.ge(uniform, dropped - 32768, out=keep)
-        return _Masked.apply(input, keep, 65536 / (65536 - dropped))
+        return keep, 65536 / (65536 - dropped)
 
 
 class _Masked(torch.autograd.Function):
@@ -96,6 +110,29 @@ class _Masked(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (keep,) = ctx.saved_tensors
         return torch.addcmul(grad.new_zeros(()), grad, keep, value=ctx.scale), None, None
+
+
+class _MaskedRelu(torch.autograd.Function):
+    """scale × keep × relu(input), in place, whose gradient is scale where the output is not 0."""
+
+    @staticmethod
+    def forward(input: Tensor, keep: Tensor, scale: float) -> Tensor:
+        input.clamp_min_(0)
+        return torch.addcmul(input.new_zeros(()), input, keep, value=scale, out=input)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
+        ctx.mark_dirty(inputs[0])
+        ctx.scale = inputs[2]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (output,) = ctx.saved_tensors
+        # The gradient of scale × relu, from its result: ELU's with a flat negative side.
+        of_input = torch.ops.aten.elu_backward(grad, 0.0, ctx.scale, 0.0, True, output)
+        return of_input, None, None
 
 
 class MLPLayers(nn.Module):
@@ -145,7 +182,15 @@ class MLPLayers(nn.Module):
 
     def forward(self, input_feature: Tensor) -> Tensor:
         """Apply the stack: [..., in] -> [..., out]."""
-        return self.mlp_layers(input_feature)
+        x, relu_is_due = input_feature, False
+        for module, following in pairwise([*self.mlp_layers, None]):
+            if isinstance(module, nn.ReLU) and isinstance(following, Dropout):
+                relu_is_due = True
+            elif relu_is_due:
+                x, relu_is_due = module.after_relu(x), False
+            else:
+                x = module(x)
+        return x
 
 
 class BaseFactorizationMachine(nn.Module):

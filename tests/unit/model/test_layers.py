@@ -282,6 +282,37 @@ class TestMLPLayers:
         x = torch.randn(5, 6, 4)
         torch.testing.assert_close(mlp(x), second(first(x).sigmoid()).sigmoid())
 
+    @pytest.mark.parametrize("shape", [(50, 8), (5, 10, 8)])
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("p", [0.0, 0.3])
+    def test_relu_and_dropout_as_one(
+        self, p: float, training: bool, shape: tuple[int, ...]
+    ) -> None:
+        """Layer by layer the same masks, outputs and gradients, to the last bit."""
+        mlp = MLPLayers([8, 7, 6, 5], p).train(training)
+        x = torch.randn(shape, requires_grad=True)
+        weight = torch.randn(*shape[:-1], 5)
+        found = []
+        for forward in (mlp, mlp.mlp_layers):
+            torch.manual_seed(1)
+            out = forward(x)
+            found += [out, *torch.autograd.grad((out * weight).sum(), [x, *mlp.parameters()])]
+        half = len(found) // 2
+        for ours, plain in zip(found[:half], found[half:], strict=True):
+            assert torch.equal(ours, plain)
+        assert found[1].abs().sum() > 0
+
+    def test_relu_and_dropout_at_once_under_autocast(self) -> None:
+        mlp, x = MLPLayers([8, 7, 6, 5], 0.3), torch.randn(50, 8)
+        found = []
+        for forward in (mlp, mlp.mlp_layers):
+            torch.manual_seed(1)
+            with torch.autocast("cpu", torch.bfloat16):
+                out = forward(x)
+            found.append([out, *torch.autograd.grad(out.float().sum(), list(mlp.parameters()))])
+        for ours, plain in zip(*found, strict=True):
+            torch.testing.assert_close(ours, plain, rtol=0.02, atol=0.02)
+
     def test_normal_initialisation(self) -> None:
         mlp = MLPLayers([400, 300], init_method="norm")
         linear = mlp.mlp_layers[1]
