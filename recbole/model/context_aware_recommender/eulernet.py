@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -141,13 +142,12 @@ class EulerInteractionLayer(nn.Module):
         """Apply the layer to vectors given in both forms: [I, D, B] each -> two of [O, D, B]."""
         real, imaginary = parts
         log_modulus, phase = polar
-        modulus = self._mix(log_modulus, self.bias_lam).exp()  # [O, D, B]
-        phase = self._mix(phase, self.bias_theta)  # [O, D, B]
+        explicit = _Cartesian.apply(
+            self._mix(log_modulus, self.bias_lam), self._mix(phase, self.bias_theta)
+        )  # [O, D, B] each
         return (
-            _normalised(torch.addcmul(self._implicit(real), modulus, phase.cos()), self.norm_r),
-            _normalised(
-                torch.addcmul(self._implicit(imaginary), modulus, phase.sin()), self.norm_p
-            ),
+            _normalised(explicit[0] + self._implicit(real), self.norm_r),
+            _normalised(explicit[1] + self._implicit(imaginary), self.norm_p),
         )
 
     def _mix(self, polar: Tensor, bias: Tensor) -> Tensor:
@@ -161,7 +161,34 @@ class EulerInteractionLayer(nn.Module):
         """relu(linear(...)) of all numbers of a part: [I, D, B] -> [O, D, B]."""
         dropped = self.drop_im(part).flatten(0, 1)  # [I·D, B]
         mixed = torch.addmm(self.im.bias.unsqueeze(1), self.im.weight, dropped)  # [O·D, B]
-        return mixed.relu().view(*self.shape, -1)
+        return mixed.relu_().view(*self.shape, -1)
+
+
+class _Cartesian(torch.autograd.Function):
+    """(λ, θ) -> (e^λ cos θ, e^λ sin θ), whose gradient needs nothing but the two results."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(log_modulus: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+        modulus = log_modulus.exp()
+        return phase.cos().mul_(modulus), phase.sin().mul_(modulus)
+
+    @staticmethod
+    def setup_context(
+        ctx: Any,
+        inputs: tuple[Tensor, Tensor],  # noqa: ARG004
+        output: tuple[Tensor, Tensor],
+    ) -> None:
+        ctx.save_for_backward(*output)
+
+    @staticmethod
+    def backward(ctx: Any, of_real: Tensor, of_imaginary: Tensor) -> tuple[Tensor, Tensor]:
+        real, imaginary = ctx.saved_tensors
+        return (
+            torch.addcmul(of_real * real, of_imaginary, imaginary),
+            torch.addcmul(of_imaginary * real, of_real, imaginary, value=-1),
+        )
 
 
 def _polar(parts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from recbole.model.context_aware_recommender.dcnv2 import CrossNetwork, MixedCro
 from recbole.model.context_aware_recommender.eulernet import (
     EulerInteractionLayer,
     EulerNetOptions,
+    _Cartesian,
     _polar,
     _wrapped,
 )
@@ -197,6 +198,17 @@ def test_gated_update_is_pytorchs() -> None:
     ours = _gated_update(cell, field_major(messages), field_major(states))  # [F, A, B]
     theirs = cell(messages.flatten(0, 1), states.flatten(0, 1)).view(5, 3, 4)
     torch.testing.assert_close(ours, field_major(theirs))
+
+
+def test_from_polar_form() -> None:
+    polar = [torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    real, imaginary = _Cartesian.apply(*polar)
+    torch.testing.assert_close(
+        torch.complex(real, imaginary), torch.polar(polar[0].exp(), polar[1])
+    )
+    assert torch.autograd.gradcheck(_Cartesian.apply, polar)
+    mapped = torch.func.vmap(_Cartesian.apply)(*polar)
+    torch.testing.assert_close(mapped, (real, imaginary))
 
 
 @pytest.mark.parametrize("reduce_sum", [True, False])
