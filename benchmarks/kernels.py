@@ -17,8 +17,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from recbole.model.field_major import SelfAttention, field_major
-from recbole.model.layers import Dropout
-from recbole.model.lookup import Index, sum_rows
+from recbole.model.layers import BaseFactorizationMachine, Dropout
+from recbole.model.lookup import Index, look_up, sum_rows
 
 ROWS, FIELDS = 4096, 7
 Step = Callable[[], object]
@@ -74,6 +74,43 @@ def classes() -> list[Step]:
     return [backward(by_row, logits), backward(by_class, logits)]
 
 
+def relu_and_dropout() -> list[Step]:
+    """`nn.ReLU` and `nn.Dropout` against `Dropout.after_relu`, [B, 256]."""
+    rows, ours = torch.randn(ROWS, 256, requires_grad=True), Dropout(0.2)
+    plain = nn.Sequential(nn.ReLU(inplace=True), nn.Dropout(0.2))
+    return [
+        backward(lambda: plain(rows * 2), rows),
+        backward(lambda: ours.after_relu(rows * 2), rows),
+    ]
+
+
+def embeddings() -> list[Step]:
+    """`nn.Embedding` against `look_up`: 6 tokens of a table of 9,500, 16 wide."""
+    table, index = nn.Embedding(9_500, 16), torch.randint(9_500, (ROWS, 6))
+    return [
+        backward(lambda: table(index), table.weight),
+        backward(lambda: look_up(table, Index(index)), table.weight),
+    ]
+
+
+def genres() -> list[Step]:
+    """Rows gathered, masked and summed against `sum_rows`: up to 6 of 18 genres, 16 wide."""
+    table, index = nn.Embedding(19, 16), torch.randint(19, (ROWS, 6))
+    return [
+        backward(lambda: (table(index) * (index != 0).unsqueeze(2)).sum(1), table.weight),
+        backward(lambda: sum_rows(table, Index(index), padding=True), table.weight),
+    ]
+
+
+def pairs() -> list[Step]:
+    """The products of all pairs of fields, ½ ((Σ v)² - Σ v²), by autograd and as here."""
+    v, ours = torch.randn(ROWS, FIELDS, 16, requires_grad=True), BaseFactorizationMachine(False)
+    return [
+        backward(lambda: 0.5 * (v.sum(1).square() - v.square().sum(1)), v),
+        backward(lambda: ours(v), v),
+    ]
+
+
 def first_order() -> list[Step]:
     """Rows gathered and summed against `sum_rows`: 6 tokens of a table of 9,500, 5 wide."""
     table, index = nn.Embedding(9_500, 5), torch.randint(9_500, (ROWS, 6))
@@ -92,8 +129,12 @@ def main() -> None:
         "attention, width 8": attention(8),
         "attention, width 16": attention(16),
         "dropout, 256 wide": dropout(),
+        "relu and dropout, 256 wide": relu_and_dropout(),
         "rating head's loss": classes(),
-        "first-order terms": first_order(),
+        "embeddings, 16 wide": embeddings(),
+        "first-order terms, 5 wide": first_order(),
+        "genres, 16 wide": genres(),
+        "pairs of fields": pairs(),
     }.items():
         plain, ours = quickest(steps)
         print(f"| {name} | {plain:.2f} | {ours:.2f} | {plain / ours:.1f} |", flush=True)
