@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 from recbole.model.mapping import one_by_one
 
 #: n of the rows worked on at a time.
-_COLUMNS = {"cpu": 512}
+_COLUMNS = {"cpu": 768}
 _COLUMNS_ELSEWHERE = 65536
 
 
@@ -93,27 +93,30 @@ class _CIN(torch.autograd.Function):
         routes: tuple[_Route, ...], keep: bool, embeddings: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, ...]:
         pooled = embeddings.new_empty(len(embeddings), routes[-1].place.stop)
-        results = []
+        weights, biases = parameters[::2], parameters[1::2]
+        kept = [embeddings.new_empty(len(w), embeddings[:, 0].numel()) for w in weights if keep]
+        space = _Space(embeddings, weights)
         for rows in _parts(embeddings):
             part = embeddings[rows]  # [b, F, D]
             fields = maps = part.transpose(0, 1).flatten(1)  # [F, n]
-            for route, weight, bias in zip(routes, parameters[::2], parameters[1::2], strict=True):
-                products = _products(maps, fields).flatten(0, 1)  # [F·H, n]
-                maps = torch.addmm(bias.unsqueeze(1), weight, products).relu_()  # [S, n]
-                if keep:
-                    results.append(maps)
+            for depth, (route, weight, bias) in enumerate(
+                zip(routes, weights, biases, strict=True)
+            ):
+                products = space.products(maps, fields).flatten(0, 1)  # [F·H, n]
+                out = _of_part(kept[depth], rows, embeddings) if keep else None
+                maps = torch.addmm(bias.unsqueeze(1), weight, products, out=out).relu_()  # [S, n]
                 shown = maps[-route.shown :].unflatten(1, (len(part), -1))  # [shown, b, D]
                 pooled[rows, route.place] = shown.sum(2).T
                 maps = maps[: route.handed_on]
-        return pooled, *results
+        return pooled, *kept
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.routes, _, *tensors = inputs
-        _, *results = output
-        ctx.mark_non_differentiable(*results)
+        _, *kept = output
+        ctx.mark_non_differentiable(*kept)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *results)
+        ctx.save_for_backward(*tensors, *kept)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
@@ -126,30 +129,32 @@ class _CIN(torch.autograd.Function):
             return (None,) * len(ctx.needs_input_grad)
         embeddings, *others = ctx.saved_tensors
         routes, count = ctx.routes, len(ctx.routes)
-        parameters, results = others[: 2 * count], iter(others[2 * count :])
+        parameters, kept = others[: 2 * count], others[2 * count :]
+        weights = parameters[::2]
         grad_embeddings = torch.empty_like(embeddings)
         grads = [
             torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float))
             for tensor in parameters
         ]
+        space = _Space(embeddings, weights)
         for rows in _parts(embeddings):
             part = embeddings[rows]  # [b, F, D]
             fields = part.transpose(0, 1).flatten(1)  # [F, n]
-            outputs = list(islice(results, count))  # each [S, n]
+            outputs = [_of_part(of_layer, rows, embeddings) for of_layer in kept]  # each [S, n]
             inputs = [fields, *(o[: r.handed_on] for o, r in zip(outputs, routes, strict=True))]
             grad_fields = torch.zeros_like(fields)
             grad_maps = torch.empty_like(fields[:0])  # of what the layer above was handed
             for depth in reversed(range(count)):
-                route, weight, maps = routes[depth], parameters[2 * depth], inputs[depth]  # [H, n]
-                grad_out = torch.zeros_like(outputs[depth])  # [S, n]
+                route, weight, maps = routes[depth], weights[depth], inputs[depth]  # [H, n]
+                grad_out = space.grad_out(outputs[depth]).zero_()  # [S, n]
                 shown = grad_out[-route.shown :].unflatten(1, (len(part), -1))  # [shown, b, D]
                 shown.copy_(grad[rows, route.place].T.unsqueeze(2))
                 grad_out[: route.handed_on] += grad_maps
-                grad_out = torch.ops.aten.threshold_backward(grad_out, outputs[depth], 0)  # relu
-                products = _products(maps, fields)  # [F, H, n]
-                grads[2 * depth] += grad_out @ products.flatten(0, 1).T  # [S, F·H]
+                _of_relu(grad_out, outputs[depth])
+                products = space.products(maps, fields)  # [F, H, n]
+                _add_product(grads[2 * depth], grad_out, products.flatten(0, 1).T)  # [S, F·H]
                 grads[2 * depth + 1] += grad_out.sum(1)
-                grad_products = (weight.T @ grad_out).view_as(products)
+                grad_products = space.grad_products(weight, grad_out).view_as(products)
                 grad_fields += torch.mul(grad_products, maps, out=products).sum(1)
                 grad_maps = grad_products.mul_(fields.unsqueeze(1)).sum(0)  # [H, n]
             grad_fields += grad_maps  # the fields are the first layer's maps, too
@@ -158,13 +163,67 @@ class _CIN(torch.autograd.Function):
         return None, None, grad_embeddings, *of_parameters
 
 
-def _products(maps: Tensor, fields: Tensor) -> Tensor:
-    """All products of a field and a map: [H, n], [F, n] -> [F, H, n]."""
-    return fields.unsqueeze(1) * maps
+class _Space:
+    """Memory for what is made of one part in one layer, used over and over.
+
+    New memory for each would cost more than the products: the system hands it out page by page.
+    """
+
+    def __init__(self, embeddings: Tensor, weights: Sequence[Tensor]) -> None:
+        self._columns = _rows_at_a_time(embeddings) * embeddings.shape[2]
+        self._most = max(weight.shape[1] for weight in weights)  # F·H
+        self._outputs = max(len(weight) for weight in weights)  # S
+        self._like = embeddings
+        self._memory: dict[str, Tensor] = {}
+
+    def products(self, maps: Tensor, fields: Tensor) -> Tensor:
+        """All products of a field and a map: [H, n], [F, n] -> [F, H, n]."""
+        out = self._view("products", self._most, (len(fields), *maps.shape))
+        return torch.mul(fields.unsqueeze(1), maps, out=out)
+
+    def grad_products(self, weight: Tensor, grad_out: Tensor) -> Tensor:
+        """The gradient of the products: [S, F·H], [S, n] -> [F·H, n]."""
+        shape = weight.shape[1], grad_out.shape[1]
+        return torch.mm(weight.T, grad_out, out=self._view("grads", self._most, shape))
+
+    def grad_out(self, output: Tensor) -> Tensor:
+        """For the gradient of a layer's output, [S, n]; not filled."""
+        return self._view("grad_out", self._outputs, tuple(output.shape))
+
+    def _view(self, name: str, most: int, shape: tuple[int, ...]) -> Tensor:
+        if name not in self._memory:
+            self._memory[name] = self._like.new_empty(most * self._columns)
+        return self._memory[name][: math.prod(shape)].view(shape)
+
+
+def _of_relu(grad: Tensor, output: Tensor) -> None:
+    """Leave of a gradient what passes a relu with this output, in place."""
+    torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right, where the total may be of a wider type."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right
+
+
+def _of_part(kept: Tensor, rows: slice, embeddings: Tensor) -> Tensor:
+    """Where the result of a layer for some rows is kept, in one piece: [S, B·D] -> [S, n]."""
+    width, size = embeddings.shape[2], len(kept)
+    place = slice(rows.start * width * size, rows.stop * width * size)
+    return kept.view(-1)[place].view(size, -1)
+
+
+def _rows_at_a_time(embeddings: Tensor) -> int:
+    """So few that products stay in the cache of a CPU, or so many that they fill a GPU."""
+    rows, _, width = embeddings.shape
+    columns = _COLUMNS.get(embeddings.device.type, _COLUMNS_ELSEWHERE)
+    return min(rows, max(1, columns // width))
 
 
 def _parts(embeddings: Tensor) -> Iterator[slice]:
-    """The rows, some at a time: such that products stay in the cache of a CPU, or fill a GPU."""
-    rows, _, width = embeddings.shape
-    size = max(1, _COLUMNS.get(embeddings.device.type, _COLUMNS_ELSEWHERE) // width)
-    return (slice(start, start + size) for start in range(0, rows, size))
+    """All rows, some at a time."""
+    rows, size = len(embeddings), _rows_at_a_time(embeddings)
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size or 1))
