@@ -1,6 +1,7 @@
 """What all tests share: one thread (so that numbers repeat), generated data, real MovieLens."""
 
 import os
+import signal
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from recbole.errors import DataError
 PROJECT = Path(__file__).parents[1]
 
 torch.set_num_threads(1)
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def write_toy_dataset(folder: Path, name: str = "toy", users: int = 40, items: int = 50) -> Path:
