@@ -106,7 +106,10 @@ def _end_with_the_parent() -> None:
         return
 
     def watch() -> None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
+        while not wait([parent.sentinel], timeout=5) and os.getppid() == parent.pid:
+            pass
+        while True:  # what a handler raises is lost where Python happens to call something back
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(30)
 
     threading.Thread(target=watch, daemon=True).start()

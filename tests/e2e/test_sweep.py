@@ -159,6 +159,6 @@ def test_processes_end_with_the_one_that_started_them(folder):
     table = ResultsTable(folder / "orphans")
     wait_for(lambda: len(table.claims.holders()) == 2)
     sweep.kill()
-    sweep.communicate(timeout=60)  # returns once nobody holds its output any more
+    sweep.communicate(timeout=120)  # returns once nobody holds its output any more
     wait_for(lambda: table.claims.holders() == {})
     assert table.rows() == []
