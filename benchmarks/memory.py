@@ -151,8 +151,15 @@ def main() -> None:
             }
         else:
             write_table(folder / "dataset" / "big", arguments)
-            sparse = {"learner": "sparse_adam", "save_step": 0}
-            cases = {"sparse updates": {**sparse, "embedding_size": arguments.embedding_size}}
+            sparse = {
+                "learner": "sparse_adam",
+                "save_step": 0,
+                "embedding_size": arguments.embedding_size,
+            }
+            cases = {
+                "sparse updates": sparse,
+                "sparse updates, bf16": {**sparse, "embedding_precision": "bf16"},
+            }
         print("| | ids | loading s | after loading MiB | training rows/s | peak MiB | file MiB |")
         print("|---|---|---|---|---|---|---|")
         for title, options in cases.items():

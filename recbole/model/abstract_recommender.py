@@ -15,7 +15,7 @@ from recbole.config.options import ModelOptions
 from recbole.data.interaction import Interaction, widen
 from recbole.data.schema import FeatureSource, FeatureType, Schema
 from recbole.errors import ConfigError
-from recbole.model.embedding import FieldEmbedding, FirstOrderLinear
+from recbole.model.embedding import PLAIN, FieldEmbedding, FirstOrderLinear, Tables
 from recbole.model.head import Head, RatingHead, Scores, build_head
 from recbole.model.lookup import ForwardPass
 from recbole.model.options import UndeclaredOptions
@@ -76,7 +76,7 @@ class ContextRecommender(AbstractRecommender):
         precision: the type of the matrix products in `loss_parts`, `predict` and `scores`; a
             `predict` of one's own runs as it is written.
         penalises_first_order: whether `penalty` is about its weights, too: their gradients are then
-            not those of the rows of a batch only, and never sparse.
+            not those of the rows of a batch only, and its tables plain ones.
 
     Raises:
         ConfigError: the data set has no input feature, or its ratings do not fit the rating head,
@@ -113,13 +113,16 @@ class ContextRecommender(AbstractRecommender):
         self._schema = schema
         self._item_feat: Interaction | None = getattr(dataset, "item_feat", None)
 
-        sparse = config["learner"] == "sparse_adam"
-        self.field_embedding = FieldEmbedding(schema.fields, self.embedding_size, sparse=sparse)
+        tables = Tables(
+            sparse=config["learner"] == "sparse_adam",
+            dtype=torch.bfloat16 if config["embedding_precision"] == "bf16" else torch.float32,
+        )
+        self.field_embedding = FieldEmbedding(schema.fields, self.embedding_size, tables)
         if self.uses_first_order:
             self.first_order_linear = FirstOrderLinear(
                 schema.fields,
                 self.head.num_logits,
-                sparse=sparse and not self.penalises_first_order,
+                PLAIN if self.penalises_first_order else tables,
             )
 
     # What a model implements

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +27,23 @@ from recbole.model.lookup import Index, look_up, mean_rows, mean_values, shared,
 from recbole.model.types import Batch
 
 
+class Tables(NamedTuple):
+    """How tables of tokens and token sequences, which may be long, are kept."""
+
+    sparse: bool = False  #: whether their gradients are sparse, as the learner sparse_adam needs
+    dtype: torch.dtype = torch.float32
+
+
+PLAIN = Tables()
+
+
 class FieldRows(nn.Module):
     """The learned rows of every field; what `FieldEmbedding` and `FirstOrderLinear` share.
 
     Args:
         fields: the input features.
         width: numbers in a row.
-        sparse: whether the tables of tokens and token sequences have sparse gradients.
+        tables: how those of tokens and token sequences are kept.
 
     Raises:
         ConfigError: there is no field.
@@ -42,7 +52,7 @@ class FieldRows(nn.Module):
     token_offsets: Tensor
     float_offsets: Tensor
 
-    def __init__(self, fields: Iterable[Field], width: int, sparse: bool = False) -> None:
+    def __init__(self, fields: Iterable[Field], width: int, tables: Tables = PLAIN) -> None:
         super().__init__()
         fields = tuple(fields)
         if not fields:
@@ -60,11 +70,11 @@ class FieldRows(nn.Module):
         self._add_offsets("token_offsets", self.token_fields)
         self._add_offsets("float_offsets", self.float_fields)
         if self.token_fields:
-            self.token_embedding_table = _table(self.token_fields, width, sparse)
+            self.token_embedding_table = _table(self.token_fields, width, tables)
         if self.float_fields:
             self.float_embedding_table = _table(self.float_fields, width)
         self.token_seq_embedding_table = nn.ModuleList(
-            _table([field], width, sparse) for field in self.token_seq_fields
+            _table([field], width, tables) for field in self.token_seq_fields
         )
         self.float_seq_embedding_table = nn.ModuleList(
             _table([field], width) for field in self.float_seq_fields
@@ -132,12 +142,13 @@ class FieldEmbedding(FieldRows):
     Args:
         fields: the input features.
         embedding_size: D.
-        sparse: whether the tables of tokens and token sequences have sparse gradients, which the
-            learner `sparse_adam` needs.
+        tables: how those of tokens and token sequences are kept.
     """
 
-    def __init__(self, fields: Iterable[Field], embedding_size: int, sparse: bool = False) -> None:
-        super().__init__(fields, embedding_size, sparse=sparse)
+    def __init__(
+        self, fields: Iterable[Field], embedding_size: int, tables: Tables = PLAIN
+    ) -> None:
+        super().__init__(fields, embedding_size, tables)
 
     def forward(self, batch: Batch) -> Tensor:
         """Embed a batch: [B, F, D]."""
@@ -152,8 +163,10 @@ class FirstOrderLinear(FieldRows):
     Token sequences are summed here, where the embedding averages them, as in RecBole.
     """
 
-    def __init__(self, fields: Iterable[Field], output_dim: int = 1, sparse: bool = False) -> None:
-        super().__init__(fields, output_dim, sparse=sparse)
+    def __init__(
+        self, fields: Iterable[Field], output_dim: int = 1, tables: Tables = PLAIN
+    ) -> None:
+        super().__init__(fields, output_dim, tables)
         self.bias = nn.Parameter(torch.zeros(output_dim))
 
     def forward(self, batch: Batch) -> Tensor:
@@ -171,8 +184,9 @@ def _of_type(fields: Sequence[Field], feature_type: FeatureType) -> tuple[Field,
     return tuple(field for field in fields if field.type is feature_type)
 
 
-def _table(fields: Sequence[Field], width: int, sparse: bool = False) -> nn.Embedding:
-    return nn.Embedding(sum(field.size for field in fields), width, sparse=sparse)
+def _table(fields: Sequence[Field], width: int, kept: Tables = PLAIN) -> nn.Embedding:
+    rows = sum(field.size for field in fields)
+    return nn.Embedding(rows, width, sparse=kept.sparse, dtype=kept.dtype)
 
 
 def _pairs(fields: Sequence[Field], tables: nn.ModuleList) -> list[tuple[Field, nn.Embedding]]:

@@ -25,6 +25,7 @@ from torch.nn.functional import embedding_bag
 
 from recbole.data.interaction import Interaction
 from recbole.model.mapping import one_by_one
+from recbole.model.precision import full_precision
 from recbole.model.types import Batch
 
 T = TypeVar("T")
@@ -102,10 +103,11 @@ class Index:
 def look_up(table: nn.Embedding, index: Index) -> Tensor:
     """Return the rows of `table` at an index of any shape: [..., width].
 
-    On a GPU PyTorch's own lookup is fast, and deterministic.
+    On a GPU PyTorch's own lookup is fast, and deterministic. Rows that are stored in bf16 come out
+    in float32, so that the model computes as ever.
     """
     if _is_left_to_pytorch(table, index):
-        return table(index.rows)
+        return full_precision(table(index.rows))
     return _Rows.apply(table.weight, index.rows, index)
 
 
@@ -115,7 +117,7 @@ def sum_rows(table: nn.Embedding, index: Index, padding: bool = False) -> Tensor
     With `padding` row 0 is left out. On a CPU without the rows themselves, [B, N, width].
     """
     if _is_left_to_pytorch(table, index):
-        rows = table(index.rows)  # [B, N, width]
+        rows = full_precision(table(index.rows))  # [B, N, width]
         return (rows * (index.rows != 0).unsqueeze(-1) if padding else rows).sum(dim=1)
     if padding and table.num_embeddings <= _SHORT:
         with torch.autocast("cpu", enabled=False):  # a sum, if written as a product

@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.linalg import vector_norm
 
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
@@ -80,9 +79,9 @@ class EmbeddingNorms:
         self._steps = EpochLosses(self._device)
         weights: dict[str, Tensor] = {}
         for side, (table, rows) in self._rows.items():
-            weights[f"weight_{side}"] = vector_norm(table[rows])
-            weights[f"row_weight_{side}"] = vector_norm(table[rows], dim=1).mean()
-        weights["weight_all"] = torch.stack([vector_norm(p) for p in self._parameters]).norm()
+            weights[f"weight_{side}"] = _norm_of(table[rows])
+            weights[f"row_weight_{side}"] = _norm_of(table[rows], dim=1).mean()
+        weights["weight_all"] = torch.stack([_norm_of(p) for p in self._parameters]).norm()
         return {**gradients, **{name: float(norm) for name, norm in weights.items()}}
 
     def state(self) -> dict[str, Any]:
@@ -121,14 +120,19 @@ def summarise_norms(record: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def _norm_of(numbers: Tensor, dim: int | None = None) -> Tensor:
+    """The norm in float32, whatever the numbers are stored in."""
+    return torch.linalg.vector_norm(numbers, dim=dim, dtype=torch.float32)
+
+
 def _norm(gradient: Tensor) -> Tensor:
-    return vector_norm(gradient.coalesce().values() if gradient.is_sparse else gradient)
+    return _norm_of(gradient.coalesce().values() if gradient.is_sparse else gradient)
 
 
 def _norm_of_rows(gradient: Tensor, rows: slice) -> Tensor:
     """The norm of some rows of a gradient, which may be sparse."""
     if not gradient.is_sparse:
-        return vector_norm(gradient[rows])
+        return _norm_of(gradient[rows])
     gradient = gradient.coalesce()
     (index,) = gradient.indices()
-    return vector_norm(gradient.values()[(index >= rows.start) & (index < rows.stop)])
+    return _norm_of(gradient.values()[(index >= rows.start) & (index < rows.stop)])

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from recbole.trainer.options import TrainingOptions
+from recbole.trainer.sparse_adam import SparseAdamInBF16
 
 
 class Optimizers:
@@ -43,8 +44,8 @@ class Optimizers:
 def build_optimizers(model: nn.Module, options: TrainingOptions) -> Optimizers:
     """The optimiser of `options.learner` over all of the model's parameters.
 
-    `sparse_adam` updates the embedding rows that a batch touches, by `torch.optim.SparseAdam`,
-    and everything else by Adam.
+    `sparse_adam` updates the embedding rows that a batch touches, by `torch.optim.SparseAdam` or,
+    where they are stored in bf16, its like for bf16, and everything else by Adam.
     """
     lr, decay = options.learning_rate, options.weight_decay
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -65,8 +66,11 @@ def build_optimizers(model: nn.Module, options: TrainingOptions) -> Optimizers:
                 for module in model.modules()
                 if isinstance(module, nn.Embedding) and module.sparse
             }
+            tables = [p for p in parameters if p in sparse]
             dense = [p for p in parameters if p not in sparse]
-            return Optimizers(
-                torch.optim.SparseAdam([p for p in parameters if p in sparse], lr),
-                torch.optim.Adam(dense, lr, fused=True),
+            of_tables = (
+                SparseAdamInBF16(tables, lr)
+                if options.embedding_precision == "bf16"
+                else torch.optim.SparseAdam(tables, lr)
             )
+            return Optimizers(of_tables, torch.optim.Adam(dense, lr, fused=True))

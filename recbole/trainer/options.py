@@ -46,6 +46,11 @@ class TrainingOptions(Options):
     enable_scaler: bool = Field(
         False, description="scale the loss under enable_amp; precision=fp16 always does"
     )
+    embedding_precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="type in which tables of tokens, and their moments, are kept; bf16: half the"
+        " memory, with learner=sparse_adam",
+    )
     compile: Literal["auto"] | bool = Field(
         "auto", description="torch.compile the loss; auto: no, as it has not paid where measured"
     )
@@ -81,4 +86,13 @@ class TrainingOptions(Options):
                         f"Options 'learner' and '{option}' are at odds: sparse_adam updates only"
                         f" the rows of a batch, so '{option}' must be left out"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _rows_in_bf16(self) -> TrainingOptions:
+        if self.embedding_precision == "bf16" and self.learner != "sparse_adam":
+            raise ValueError(
+                "Options 'embedding_precision' and 'learner' are at odds: bf16 needs"
+                f" learner=sparse_adam, whose steps survive its rounding; got {self.learner}"
+            )
         return self

@@ -18,6 +18,7 @@ from recbole.trainer.interruption import TrainingInterrupted
 
 ROOT = Path(__file__).parents[2]
 MULTI = {"multi_cls": 5, "dropout_prob": 0.2, "mlp_hidden_size": [16, 8]}
+IN_BF16 = {"learner": "sparse_adam", "embedding_precision": "bf16"}
 
 
 def signal_at(monkeypatch, step, number):
@@ -51,10 +52,12 @@ def assert_same(first, second):
 
 
 # 667 rows, 6 batches an epoch: within the first epoch, at an epoch's end, later, near the end.
-@pytest.mark.parametrize("model", ["WideDeep", "DCNV2"])
+@pytest.mark.parametrize(
+    ("model", "more"), [("WideDeep", {}), ("DCNV2", {}), ("NFM", IN_BF16)], ids=str
+)
 @pytest.mark.parametrize("step", [0, 2, 5, 9, 17])
-def test_resumed_equals_uninterrupted(toy, monkeypatch, model, step):
-    options = {**toy, **MULTI, "epochs": 4, "learning_rate": 0.02}
+def test_resumed_equals_uninterrupted(toy, monkeypatch, model, more, step):
+    options = {**toy, **MULTI, "epochs": 4, "learning_rate": 0.02, **more}
     run_recbole(model, "toy", config_dict={**options, "checkpoint_dir": "whole"})
 
     with monkeypatch.context() as patch:

@@ -74,6 +74,7 @@ class Golden:
             "learner": "adam",
             "precision": "fp32",
             "enable_amp": False,
+            "embedding_precision": "fp32",
         }
         config = GoldenConfig(cls.Options(**overrides), flat, SupervisionOptions())
         model = cls(config, self.schema)

@@ -43,6 +43,7 @@ def make_config(
     options: dict[str, Any] | None = None,
     supervision: dict[str, Any] | None = None,
     learner: str = "adam",
+    embedding_precision: str = "fp32",
 ) -> StandInConfig:
     """A config for a model class, with the given options instead of its defaults."""
     model_options = cls.Options(**(options or {}))
@@ -54,6 +55,7 @@ def make_config(
         "learner": learner,
         "precision": "fp32",
         "enable_amp": False,
+        "embedding_precision": embedding_precision,
     }
     return StandInConfig(model_options, SupervisionOptions(**(supervision or {})), flat)
 

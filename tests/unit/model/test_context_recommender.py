@@ -153,6 +153,19 @@ def test_sparse_adam_makes_sparse_embeddings() -> None:
         assert model.first_order_linear.token_embedding_table.sparse is sparse
 
 
+def test_embeddings_in_bf16_are_those_with_sparse_gradients() -> None:
+    for name, also_first_order in (("WideDeep", True), ("xDeepFM", False)):
+        cls = model_class(name)
+        config = make_config(cls, learner="sparse_adam", embedding_precision="bf16")
+        model = cls(config, make_schema())
+        for part, half in (
+            (model.field_embedding, True),
+            (model.first_order_linear, also_first_order),
+        ):
+            weights = {n: p.dtype for n, p in part.named_parameters() if n.startswith("token")}
+            assert set(weights.values()) == {torch.bfloat16 if half else torch.float32}
+
+
 def test_printing_tells_the_number_of_parameters() -> None:
     model = make_model("NFM", {"embedding_size": 2, "mlp_hidden_size": [2]})
     count = sum(parameter.numel() for parameter in model.parameters())

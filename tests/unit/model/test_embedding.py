@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from recbole.data.schema import FeatureSource, FeatureType, Field
 from recbole.errors import ConfigError
-from recbole.model.embedding import FieldEmbedding, FieldRows, FirstOrderLinear
+from recbole.model.embedding import FieldEmbedding, FieldRows, FirstOrderLinear, Tables
 from recbole.model.lookup import ForwardPass, Index, look_up, sum_rows
 from recbole.model.types import Batch
 from tests.unit.model.stand_in import FIELDS, make_batch, make_schema
@@ -121,7 +122,7 @@ def test_each_field_alone(field: Field, batch: dict[str, Tensor]) -> None:
 
 
 def test_sparse_gradients(batch: dict[str, Tensor]) -> None:
-    dense, sparse = FieldEmbedding(FIELDS, 3), FieldEmbedding(FIELDS, 3, sparse=True)
+    dense, sparse = FieldEmbedding(FIELDS, 3), FieldEmbedding(FIELDS, 3, Tables(sparse=True))
     sparse.load_state_dict(dense.state_dict())
     for module in (dense, sparse):
         module(batch).square().sum().backward()
@@ -130,6 +131,19 @@ def test_sparse_gradients(batch: dict[str, Tensor]) -> None:
         assert b.grad is not None
         assert b.grad.is_sparse == ("token" in name)
         torch.testing.assert_close(b.grad.to_dense(), a.grad)
+
+
+@pytest.mark.parametrize("kind", [FieldEmbedding, FirstOrderLinear])
+def test_tables_in_bf16_are_read_as_float32(batch: dict[str, Tensor], kind: Any) -> None:
+    plain = kind(FIELDS, 3, Tables(sparse=True))
+    half = kind(FIELDS, 3, Tables(sparse=True, dtype=torch.bfloat16))
+    half.load_state_dict(plain.state_dict())
+    for (name, a), (_, b) in zip(plain.named_parameters(), half.named_parameters(), strict=True):
+        assert b.dtype == (torch.bfloat16 if "token" in name else torch.float32)
+        a.data = b.data.float()  # as rounded
+    rows = half(batch)
+    assert rows.dtype == torch.float32
+    torch.testing.assert_close(rows, plain(batch), rtol=0, atol=0)
 
 
 def test_offsets_are_not_saved() -> None:

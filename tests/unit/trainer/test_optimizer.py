@@ -85,6 +85,7 @@ def test_state_travels():
     [
         ({"learner": "adamm"}, "expected one of adam, .*Did you mean 'adam'"),
         ({"learner": "sparse_adam", "weight_decay": 0.1}, "'learner' and 'weight_decay'"),
+        ({"embedding_precision": "bf16"}, "'embedding_precision' and 'learner'.* got adam"),
         ({"learner": "sparse_adam", "clip_grad_norm": {"max_norm": 1}}, "'clip_grad_norm'"),
     ],
 )

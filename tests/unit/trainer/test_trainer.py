@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
@@ -136,6 +137,23 @@ def test_sparse_adam_trains(toy, model):
     trainer, train, valid, _ = prepared(options, model)
     trainer.fit(train, valid, saved=False)
     assert losses(trainer)[-1] < losses(trainer)[0]
+
+
+@pytest.mark.parametrize("model", MODEL_NAMES)
+def test_embeddings_in_bf16_learn_what_those_in_float32_learn(toy, model):
+    options = {**toy, "learner": "sparse_adam", "learning_rate": 0.01}
+    whole, train, valid, _ = prepared(options, model)
+    half, *_ = prepared({**options, "embedding_precision": "bf16"}, model)
+    half.model.load_state_dict(whole.model.state_dict())
+    for trainer in (whole, half):  # rounding draws random numbers, too: other ones would be dropped
+        for module in trainer.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        trainer.fit(train, valid, saved=False)
+    table = half.model.field_embedding.token_embedding_table.weight
+    assert table.dtype == torch.bfloat16
+    assert losses(half)[-1] < losses(half)[0]
+    assert losses(half)[-1] == pytest.approx(losses(whole)[-1], rel=0.01)
 
 
 def test_divergence_is_recorded(toy):
