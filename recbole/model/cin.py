@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 from recbole.model.mapping import one_by_one
 
 #: n of the rows worked on at a time.
-_COLUMNS = {"cpu": 768}
+_COLUMNS = {"cpu": 2304}
 _COLUMNS_ELSEWHERE = 65536
 
 
@@ -146,10 +146,12 @@ class _CIN(torch.autograd.Function):
             grad_maps = torch.empty_like(fields[:0])  # of what the layer above was handed
             for depth in reversed(range(count)):
                 route, weight, maps = routes[depth], weights[depth], inputs[depth]  # [H, n]
-                grad_out = space.grad_out(outputs[depth]).zero_()  # [S, n]
-                shown = grad_out[-route.shown :].unflatten(1, (len(part), -1))  # [shown, b, D]
+                grad_out = space.grad_out(outputs[depth])  # [S, n]
+                alone = len(grad_out) - route.shown  # maps that only the next layer reads
+                grad_out[:alone] = grad_maps[:alone]
+                shown = grad_out[alone:].unflatten(1, (len(part), -1))  # [shown, b, D]
                 shown.copy_(grad[rows, route.place].T.unsqueeze(2))
-                grad_out[: route.handed_on] += grad_maps
+                grad_out[alone : route.handed_on] += grad_maps[alone:]
                 _of_relu(grad_out, outputs[depth])
                 products = space.products(maps, fields)  # [F, H, n]
                 _add_product(grads[2 * depth], grad_out, products.flatten(0, 1).T)  # [S, F·H]
