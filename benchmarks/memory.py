@@ -77,12 +77,12 @@ def child(options: dict[str, Any]) -> None:
     """One run; prints its figures as json."""
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
-    from recbole.quick_start import quick_start
+    from recbole.quick_start.single_run import begin
     from recbole.trainer import Trainer
 
     start = time.perf_counter()
     config = Config("WideDeep", "big", config_dict=options)
-    quick_start._begin(config)
+    begin(config)
     dataset = create_dataset(config)
     train, valid, test = data_preparation(config, dataset)
     prepared, after = time.perf_counter() - start, _peak()
@@ -111,7 +111,7 @@ def run(title: str, folder: Path, options: dict[str, Any]) -> str:
         cwd=folder, stdout=subprocess.PIPE, text=True, env={**_environment()}, check=False,
     )  # fmt: skip
     if done.returncode:
-        return f"| {title} | failed with status {done.returncode} | | | | | |"
+        raise SystemExit(f"{title}: failed with status {done.returncode}")
     f = json.loads(done.stdout.splitlines()[-1])
     return (
         f"| {title} | {f['ids']:,} | {f['load_seconds']:.0f} | {f['load_mib']:,.0f} |"

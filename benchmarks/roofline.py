@@ -18,6 +18,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,10 @@ def ceilings() -> dict[str, float]:
         x, weight = torch.randn(ROWS, WIDTH, dtype=kind), torch.randn(WIDTH, WIDTH, dtype=kind)
         bias = torch.zeros(WIDTH, dtype=kind)
         flops = 2 * ROWS * WIDTH * WIDTH / 1e9
-        found[f"{name} product, GFLOP/s"] = flops / best_seconds(lambda x=x, w=weight: x @ w, 20)
-        linear = best_seconds(lambda x=x, w=weight, b=bias: functional.linear(x, w, b), 20)
+        found[f"{name} product, GFLOP/s"] = flops / best_seconds(
+            partial(torch.matmul, x, weight), 20
+        )
+        linear = best_seconds(partial(functional.linear, x, weight, bias), 20)
         found[f"{name} linear, GFLOP/s"] = flops / linear
     source = torch.zeros(COPIED // 4)
     target = torch.empty_like(source)

@@ -95,7 +95,7 @@ class OurDriver:
         """
         schema = self.train_data.dataset.schema
         fields = {field.name: field.size for field in schema.fields}
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for part, loader in (("train", self.train_data), ("test", self.test_data)):
             batch = loader.gather(torch.arange(loader.num_rows, device=loader.device))
             for name in [*fields, schema.target.label_field]:
