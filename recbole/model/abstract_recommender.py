@@ -115,7 +115,7 @@ class ContextRecommender(AbstractRecommender):
 
         tables = Tables(
             sparse=config["learner"] == "sparse_adam",
-            dtype=torch.bfloat16 if config["embedding_precision"] == "bf16" else torch.float32,
+            dtype=torch.bfloat16 if config["embedding_precision"] == "bf16" else None,
         )
         self.field_embedding = FieldEmbedding(schema.fields, self.embedding_size, tables)
         if self.uses_first_order:

@@ -31,7 +31,7 @@ class Tables(NamedTuple):
     """How tables of tokens and token sequences, which may be long, are kept."""
 
     sparse: bool = False  #: whether their gradients are sparse, as the learner sparse_adam needs
-    dtype: torch.dtype = torch.float32
+    dtype: torch.dtype | None = None  #: None: PyTorch's default
 
 
 PLAIN = Tables()

@@ -121,8 +121,9 @@ def summarise_norms(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _norm_of(numbers: Tensor, dim: int | None = None) -> Tensor:
-    """The norm in float32, whatever the numbers are stored in."""
-    return torch.linalg.vector_norm(numbers, dim=dim, dtype=torch.float32)
+    """The norm in float32 at least, whatever the numbers are stored in."""
+    dtype = torch.promote_types(numbers.dtype, torch.float32)
+    return torch.linalg.vector_norm(numbers, dim=dim, dtype=dtype)
 
 
 def _norm(gradient: Tensor) -> Tensor:
