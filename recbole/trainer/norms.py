@@ -79,9 +79,9 @@ class EmbeddingNorms:
         self._steps = EpochLosses(self._device)
         weights: dict[str, Tensor] = {}
         for side, (table, rows) in self._rows.items():
-            weights[f"weight_{side}"] = _norm_of(table[rows])
-            weights[f"row_weight_{side}"] = _norm_of(table[rows], dim=1).mean()
-        weights["weight_all"] = torch.stack([_norm_of(p) for p in self._parameters]).norm()
+            weights[f"weight_{side}"] = _norm(table[rows])
+            weights[f"row_weight_{side}"] = _norm(table[rows], dim=1).mean()
+        weights["weight_all"] = torch.stack([_norm(p) for p in self._parameters]).norm()
         return {**gradients, **{name: float(norm) for name, norm in weights.items()}}
 
     def state(self) -> dict[str, Any]:
@@ -120,20 +120,18 @@ def summarise_norms(record: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _norm_of(numbers: Tensor, dim: int | None = None) -> Tensor:
-    """The norm in float32 at least, whatever the numbers are stored in."""
+def _norm(numbers: Tensor, dim: int | None = None) -> Tensor:
+    """The norm over all of a tensor, which may be sparse, or over one axis; in float32 at least."""
+    if numbers.is_sparse:
+        numbers = numbers.coalesce().values()
     dtype = torch.promote_types(numbers.dtype, torch.float32)
     return torch.linalg.vector_norm(numbers, dim=dim, dtype=dtype)
-
-
-def _norm(gradient: Tensor) -> Tensor:
-    return _norm_of(gradient.coalesce().values() if gradient.is_sparse else gradient)
 
 
 def _norm_of_rows(gradient: Tensor, rows: slice) -> Tensor:
     """The norm of some rows of a gradient, which may be sparse."""
     if not gradient.is_sparse:
-        return _norm_of(gradient[rows])
+        return _norm(gradient[rows])
     gradient = gradient.coalesce()
     (index,) = gradient.indices()
-    return _norm_of(gradient.values()[(index >= rows.start) & (index < rows.stop)])
+    return _norm(gradient.values()[(index >= rows.start) & (index < rows.stop)])

@@ -12,14 +12,16 @@ from torch import Tensor
 class SparseAdamInBF16(torch.optim.Optimizer):
     """`torch.optim.SparseAdam` for parameters, and moments, of 16 bits.
 
-    bf16 has 8 bits of mantissa: a step of less than 1/512 of a weight would be rounded away, and so
-    would every change of the second moment, which is at most 1/1000 of it. So the rows of a batch
-    are taken up to float32, stepped there (Kingma and Ba, "Adam", ICLR 2015, Algorithm 1, with the
+    bf16 has 8 bits of mantissa: rounded to the nearest, a step of less than 1/512 of a weight would
+    be lost, and so would the decay of the second moment, 1/1000 of it. So the rows of a batch are
+    taken up to float32, stepped there (Kingma and Ba, "Adam", ICLR 2015, Algorithm 1, with the
     moments of other rows standing still), and put back by stochastic rounding, which is right on
     average (Gupta et al., "Deep Learning with Limited Numerical Precision", ICML 2015, section 3).
 
+    Shapes: V rows of a table, R of them in a batch.
+
     Args:
-        params: matrices in bf16 whose gradients are sparse.
+        params: tables in bf16, [V, width], whose gradients are sparse.
         lr: learning rate.
         betas: decay of the first and of the second moment.
         eps: added to the root of the second moment.
@@ -48,17 +50,18 @@ class SparseAdamInBF16(torch.optim.Optimizer):
         return loss
 
     def _step_rows(self, table: Tensor, lr: float, betas: tuple[float, float], eps: float) -> None:
+        """Step a table, [V, width]."""
         state = self.state[table]
         if not state:
             state["step"] = 0
             state["exp_avg"] = torch.zeros_like(table)
             state["exp_avg_sq"] = torch.zeros_like(table)
         state["step"] += 1
-        rows, grad = _rows_of(table.grad)
+        rows, grad = _rows_of(table.grad)  # [R] and, as all that follow, [R, width]
         first = state["exp_avg"][rows].float().lerp_(grad, 1 - betas[0])
         second = state["exp_avg_sq"][rows].float().lerp_(grad.square(), 1 - betas[1])
-        unbiased = (1 - betas[0] ** state["step"]), (1 - betas[1] ** state["step"])
-        size = lr * math.sqrt(unbiased[1]) / unbiased[0]
+        step = state["step"]
+        size = lr * math.sqrt(1 - betas[1] ** step) / (1 - betas[0] ** step)  # both biases undone
         stepped = table[rows].float().addcdiv_(first, second.sqrt().add_(eps), value=-size)
         state["exp_avg"][rows] = rounded_to_bf16(first)
         state["exp_avg_sq"][rows] = rounded_to_bf16(second)
@@ -66,7 +69,7 @@ class SparseAdamInBF16(torch.optim.Optimizer):
 
 
 def rounded_to_bf16(numbers: Tensor) -> Tensor:
-    """Round float32 to one of the two nearest numbers in bf16, the nearer one more probably.
+    """Round float32 of any shape to one of the two nearest numbers in bf16, by chance.
 
     The probabilities are such that the mean is the number itself. Draws from torch's default
     generator of the device.

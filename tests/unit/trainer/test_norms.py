@@ -15,7 +15,7 @@ from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.trainer import Trainer
 from recbole.trainer.interruption import TrainingInterrupted
-from recbole.trainer.norms import summarise_norms
+from recbole.trainer.norms import _norm, summarise_norms
 from recbole.utils import init_seed
 
 NAMES = {
@@ -172,3 +172,12 @@ def test_a_model_without_embeddings(toy):
     trainer = Trainer(config, Blind(config, train.dataset))
     with pytest.raises(ConfigError, match="'track_norms': Blind has no gradient"):
         trainer.fit(train, valid, saved=False)
+
+
+def test_what_is_stored_in_bf16_has_its_norm_in_float32():
+    torch.manual_seed(0)
+    table = torch.randn(300, 7).bfloat16()
+    for stored in (table, table.to_sparse(1)):
+        norm = _norm(stored)
+        assert norm.dtype == torch.float32
+        assert float(norm) == pytest.approx(float(table.double().norm()), rel=1e-6)
