@@ -22,7 +22,8 @@ class Results:
     Attributes:
         reproduction: what was to be run.
         rows: the finished rows, by model, variant and seed.
-        unfinished: the cells that have none, with the reason: not run, or what the failure was.
+        unfinished: the cells that have none, with the reason: not run, or what the failure was; of
+            those that one run would serve, the first.
     """
 
     reproduction: Reproduction
@@ -33,19 +34,20 @@ class Results:
     def read(cls, reproduction: Reproduction, table: ResultsTable) -> Results:
         """Look every run of a reproduction up in a table of results."""
         rows: dict[tuple[str, str], dict[int, Row]] = {}
-        unfinished: dict[Cell, str] = {}
+        unfinished: dict[str, tuple[Cell, str]] = {}
         fingerprint: dict[str, str] | None = None
         for cell in reproduction.cells():
             config = cell.config()
             fingerprint = data_fingerprint(config) if fingerprint is None else fingerprint
-            row = table.row(cell_key(config, fingerprint))
+            key = cell_key(config, fingerprint)
+            row = table.row(key)
             if row is None:
-                unfinished[cell] = "not run"
+                unfinished.setdefault(key, (cell, "not run"))
             elif row.status != FINISHED:
-                unfinished[cell] = f"failed: {row.error}"
+                unfinished.setdefault(key, (cell, f"failed: {row.error}"))
             else:
                 rows.setdefault((cell.model, cell.variant), {})[cell.seed] = row
-        return cls(reproduction, rows, unfinished)
+        return cls(reproduction, rows, dict(unfinished.values()))
 
     def of(self, model: str, variant: str) -> Mapping[int, Row]:
         """The finished rows of a model and variant, by seed."""

@@ -13,7 +13,7 @@ from recbole.report.entries import three_digits
 from recbole.report.figures import all_figures
 from recbole.report.paper import PaperFigures
 from recbole.report.report import write_report
-from recbole.report.reproduction import LOGIT, ORIGINAL, SMOOTH, Reproduction
+from recbole.report.reproduction import LOGIT, ORIGINAL, SMOOTH, Reproduction, ratio_name
 from recbole.report.results import Results
 from recbole.report.tables import ablations, aggregation, cost, prediction, ranking, steepness
 from recbole.sweep.table import ResultsTable
@@ -206,6 +206,14 @@ def test_what_was_not_run_is_said_and_not_invented(table):
     assert set(results.unfinished.values()) == {"not run", "failed: <b>no luck</b>"}
     pictures = [picture for figure in all_figures(results) for picture in figure.pictures]
     assert {picture.svg for picture in pictures} == {None}
+
+
+def test_a_run_that_two_variants_share_is_missed_once(table):
+    """The point λ = 0.7 of Figure 4 is the smooth run."""
+    wanted = reproduction(models=("WideDeep",), seeds=(1,), ratios=(0.1, 0.7))
+    fill(table, wanted, leave_out=lambda cell: cell.variant != ORIGINAL)
+    missing = Results.read(wanted, table).unfinished
+    assert [cell.variant for cell in missing] == [SMOOTH, LOGIT, ratio_name(0.1)]
 
 
 # --- figures -----------------------------------------------------------------------------------
