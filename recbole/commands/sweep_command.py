@@ -26,7 +26,7 @@ with commas make an axis: --multi_ratio=0.1,0.3. A list as a value stands in bra
 
 A grid file has the keys grid ({option: list of values}), variants ({name: options}, each combined
 with the grid), options (of every run), config_files (paths, where {model} and {dataset} stand for
-the names), measures and results."""
+the names), measures, results and baseline."""
 
 _EXAMPLES = """\
 examples:
@@ -36,6 +36,9 @@ examples:
       the paper's runs of one model on one data set
   recbole sweep configs/paper/sweep.yaml --dataset=ml-1m --variant original smooth-0.7 --dry_run
       what would be run, as commands
+  recbole sweep --model=DCNV2 --dataset=ml-1m --seed=2020,2021,2022 --learning_rate=1e-3,5e-3 \\
+      --baseline=learning_rate=0.001
+      ends with what the other rate changes, seed by seed
   recbole sweep configs/paper/sweep.yaml --retry
       the same, and what failed before once more
   recbole sweep --search=hyper.test --model=DCNV2 --dataset=ml-1m --trials=50 --jobs=2
@@ -64,6 +67,10 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--measures", metavar="NAME", nargs="*",
         help="what is measured of a trained model (default: the grid's, or ranking)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--baseline", metavar="NAME",
+        help="the variant that the others are compared with, seed by seed, at the end",
     )  # fmt: skip
     parser.add_argument("--retry", action="store_true", help="run what failed before once more")
     parser.add_argument(
@@ -107,6 +114,8 @@ def main(arguments: Sequence[str]) -> None:
         check_names(options, {*names, "model", "dataset", "seed"})
     if flags.variant is not None:
         grid = grid.only([name for given in flags.variant for name in given.split(",")])
+    if flags.baseline is not None:
+        grid = grid.with_baseline(flags.baseline)
     if flags.config_files is not None:
         grid = grid.with_config_files(paths_in(flags.config_files))
     if flags.measures is not None:
@@ -122,7 +131,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     table = ResultsTable(folder)
     plan = make_plan(grid.cells(), table, flags.retry)
-    finish(watched(plan, table, flags.jobs), plan, table)
+    finish(watched(plan, table, flags.jobs), plan, table, grid.baseline)
 
 
 def _print_commands(grid: Grid) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from statistics import fmean, stdev
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbole.errors import RecBoleError
+from recbole.report.statistics import Comparison, Sample
 from recbole.sweep.monitor import Monitor, duration, groups
 from recbole.sweep.plan import Plan
 from recbole.sweep.sweep import sweep
@@ -51,8 +53,8 @@ def watched(plan: Plan, table: ResultsTable, jobs: int) -> Monitor:
         return sweep(plan, table, jobs, say, draw)
 
 
-def finish(monitor: Monitor, plan: Plan, table: ResultsTable) -> None:
-    """Print what came of a sweep.
+def finish(monitor: Monitor, plan: Plan, table: ResultsTable, baseline: str | None = None) -> None:
+    """Print what came of a sweep, and how its variants differ from a baseline among them.
 
     Raises:
         RunsFailed: runs failed, or could not be begun; the message lists them.
@@ -61,6 +63,10 @@ def finish(monitor: Monitor, plan: Plan, table: ResultsTable) -> None:
     if not console.is_terminal:
         console = Console(width=_WIDTH_OF_A_FILE)
     console.print(_summary(plan, monitor.ended))
+    if baseline is not None:
+        changes = _changes(plan, monitor.ended, baseline)
+        if changes.row_count:
+            console.print(changes)
     run = len(monitor.ended) - monitor.at_start
     console.print(
         Text(
@@ -84,23 +90,52 @@ def finish(monitor: Monitor, plan: Plan, table: ResultsTable) -> None:
 def _summary(plan: Plan, rows: dict[str, Row]) -> Table:
     """A line for each data set, model and variant: the test metrics over the seeds."""
     found = groups(plan, rows)
-    metrics = list(
-        dict.fromkeys(name for some in found.values() for row in some for name in row.test)
-    )
-    table = Table("data set", "model", "variant", "seeds")
-    for name in metrics[:4]:
-        table.add_column(name, justify="right")
+    metrics = _metrics(found)
+    table = _table("seeds", metrics)
     table.add_column("epochs", justify="right")
     for (dataset, model, variant), some in found.items():
-        cells = [_spread([row.test.get(name) for row in some]) for name in metrics[:4]]
+        cells = [_spread(_sample(some, name)) for name in metrics]
         epochs = f"{fmean(row.epochs for row in some):.0f}"
         table.add_row(*map(Text, (dataset, model, variant, str(len(some)), *cells, epochs)))
     return table
 
 
-def _spread(values: list[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
+def _changes(plan: Plan, rows: dict[str, Row], baseline: str) -> Table:
+    """A line for each other variant: the test metrics less the baseline's under the same seed."""
+    found = groups(plan, rows)
+    metrics = _metrics(found)
+    table = _table("seeds of both", metrics)
+    table.title = f"against {baseline}, seed by seed"
+    for (dataset, model, variant), some in found.items():
+        others = found.get((dataset, model, baseline), [])
+        if variant == baseline or not others:
+            continue
+        compared = [Comparison.of(_sample(others, name), _sample(some, name)) for name in metrics]
+        shared = len({row.seed for row in some} & {row.seed for row in others})
+        cells = [_spread(of_metric.change, signed=True) for of_metric in compared]
+        table.add_row(*map(Text, (dataset, model, variant, str(shared), *cells)))
+    return table
+
+
+def _metrics(found: Mapping[tuple[str, str, str], Sequence[Row]]) -> list[str]:
+    """The metrics that there is room for."""
+    names = (name for some in found.values() for row in some for name in row.test)
+    return list(dict.fromkeys(names))[:4]
+
+
+def _table(seeds: str, metrics: Sequence[str]) -> Table:
+    table = Table("data set", "model", "variant", seeds)
+    for name in metrics:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _sample(rows: Sequence[Row], metric: str) -> Sample:
+    return Sample.known({row.seed: row.test.get(metric) for row in rows})
+
+
+def _spread(sample: Sample, signed: bool = False) -> str:
+    if sample.mean is None:
         return "–"
-    deviation = f" ± {stdev(known):.4f}" if len(known) > 1 else ""
-    return f"{fmean(known):.4f}{deviation}"
+    deviation = "" if sample.deviation is None else f" ± {sample.deviation:.4f}"
+    return f"{sample.mean:{'+' if signed else ''}.4f}{deviation}"

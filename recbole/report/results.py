@@ -55,8 +55,7 @@ class Results:
 
     def sample(self, model: str, variant: str, read: Reader) -> Sample:
         """A number of each of these rows that has it."""
-        values = {seed: read(row) for seed, row in self.of(model, variant).items()}
-        return Sample({seed: value for seed, value in values.items() if value is not None})
+        return Sample.known({seed: read(row) for seed, row in self.of(model, variant).items()})
 
     def keys(self, model: str, variant: str) -> list[str]:
         """The rows' keys, which are the runs' ids."""

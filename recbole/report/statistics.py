@@ -21,6 +21,11 @@ class Sample:
 
     values: Mapping[int, float]
 
+    @classmethod
+    def known(cls, values: Mapping[int, float | None]) -> Sample:
+        """Of values some of which are missing."""
+        return cls({seed: value for seed, value in values.items() if value is not None})
+
     @property
     def mean(self) -> float | None:
         """The mean; None without values."""
@@ -59,6 +64,11 @@ class Comparison:
         return list(self.before.values)
 
     @property
+    def change(self) -> Sample:
+        """How much larger the value after is under each seed."""
+        return Sample({s: self.after.values[s] - self.before.values[s] for s in self.seeds})
+
+    @property
     def change_percent(self) -> float | None:
         """The paper's Δ%: the change of the mean, relative to the mean before."""
         before, after = self.before.mean, self.after.mean
@@ -69,8 +79,8 @@ class Comparison:
     @property
     def p_value(self) -> float | None:
         """Of Student's paired test, two-sided; None below two seeds or without any spread."""
-        differences = [self.after.values[s] - self.before.values[s] for s in self.seeds]
-        if len(differences) < 2 or math.isclose(stdev(differences), 0, abs_tol=1e-15):
+        spread = self.change.deviation
+        if spread is None or math.isclose(spread, 0, abs_tol=1e-15):
             return None
         stats = _scipy_stats()
         before = [self.before.values[seed] for seed in self.seeds]

@@ -38,6 +38,9 @@ class GridFile(Options):
     )
     measures: list[str] | None = Field(None, description="what is measured of a trained model")
     results: str | None = Field(None, description="the folder of the results")
+    baseline: str | None = Field(
+        None, description="the variant that the others are compared with at the end"
+    )
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Grid:
         config_files: files of options; `{model}` and `{dataset}` in a path stand for the names.
         measures: names of measures (see `measures.py`); None: the default ones.
         results: the folder of the results; None: the default one.
+        baseline: the variant that the others are compared with; None: no comparison.
     """
 
     axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -60,6 +64,7 @@ class Grid:
     config_files: Sequence[str] = ()
     measures: Sequence[str] | None = None
     results: str | None = None
+    baseline: str | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> Grid:
@@ -88,6 +93,7 @@ class Grid:
             config_files=read.config_files,
             measures=read.measures,
             results=read.results,
+            baseline=read.baseline,
         )
 
     def with_command_line(self, arguments: Sequence[str]) -> Grid:
@@ -123,7 +129,7 @@ class Grid:
         return replace(self, measures=tuple(names))
 
     def only(self, variants: Sequence[str]) -> Grid:
-        """With some of the variants.
+        """With some of the variants; without the baseline, if it is none of these.
 
         Raises:
             ConfigError: there is no variant of a name.
@@ -134,13 +140,21 @@ class Grid:
                     f"Option 'variant': expected one of {', '.join(self.variants) or 'none'}, got"
                     f" {name!r}.{did_you_mean(name, self.variants)}"
                 )
-        return replace(self, variants={name: self.variants[name] for name in variants})
+        chosen = {name: self.variants[name] for name in variants}
+        return replace(
+            self, variants=chosen, baseline=self.baseline if self.baseline in chosen else None
+        )
+
+    def with_baseline(self, name: str) -> Grid:
+        """With another baseline."""
+        return replace(self, baseline=name)
 
     def cells(self) -> list[Cell]:
         """Every run of the grid.
 
         Raises:
-            ConfigError: there is no model or no data set, or an axis has no values.
+            ConfigError: there is no model or no data set, an axis has no values, or no run is of
+                the baseline.
         """
         axes = dict(self.axes)
         for name, values in axes.items():
@@ -176,6 +190,13 @@ class Grid:
                             measures=measures,
                         )
                     )
+        names = list(dict.fromkeys(cell.variant for cell in cells))
+        if self.baseline is not None and self.baseline not in names:
+            raise ConfigError(
+                f"Option 'baseline': expected one of the variants"
+                f" {', '.join(map(repr, names))}, got {self.baseline!r}."
+                f"{did_you_mean(self.baseline, names)}"
+            )
         return cells
 
 

@@ -257,11 +257,11 @@ def test_malformed_files(folder, text, message):
 
 #: A grid and figures, which tests/e2e/test_commands_sh.py and tests/unit/report/ read.
 NO_SETTINGS = {"sweep.yaml", "figures.yaml"}
-GRIDS = ROOT / "configs" / "ablations"  # of many runs; see test_ablation_grids.py
+GRIDS = ("ablations", "sweeps")  # folders of files for many runs; see test_grids.py
 SETTINGS = [
     path
     for path in sorted((ROOT / "configs").glob("*/*.yaml"))
-    if path.name not in NO_SETTINGS and path.parent != GRIDS
+    if path.name not in NO_SETTINGS and path.parent.name not in GRIDS
 ]
 OF_DATA_SETS = [path for path in SETTINGS if path.parent.name == "dataset"]
 OTHER_THRESHOLDS = {

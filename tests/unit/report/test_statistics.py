@@ -37,6 +37,12 @@ def test_change_is_that_of_the_means(compared):
     )  # the paper's WideDeep, 0.44
 
 
+def test_changes_are_paired_by_seed(compared):
+    differences = np.array([AFTER[seed] - BEFORE[seed] for seed in BEFORE])
+    assert compared.change.mean == pytest.approx(differences.mean(), rel=1e-9)
+    assert compared.change.deviation == pytest.approx(differences.std(ddof=1), rel=1e-9)
+
+
 def test_p_is_that_of_the_paired_test(compared):
     # From the definition: Student's t of the mean difference, two-sided, by the incomplete beta.
     differences = np.array(list(AFTER.values())) - np.array(list(BEFORE.values()))

@@ -137,6 +137,17 @@ def test_an_unknown_variant(grid):
         grid.only(["smoth"])
 
 
+def test_an_unknown_baseline(grid):
+    one_rate = grid.with_command_line(["--learning_rate=0.1"])
+    assert one_rate.with_baseline("smooth").cells() == one_rate.cells()
+    with pytest.raises(
+        ConfigError,
+        match=r"'baseline': expected one of the variants 'original', 'smooth', got 'smoth'\."
+        " Did you mean 'smooth'",
+    ):
+        one_rate.with_baseline("smoth").cells()
+
+
 def test_an_unknown_measure():
     with pytest.raises(ConfigError, match=r"Unknown measure 'rankin'.* Did you mean 'ranking'"):
         find_measure("rankin")

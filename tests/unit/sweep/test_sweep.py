@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -13,10 +14,11 @@ from recbole.config import Config
 from recbole.errors import DataError
 from recbole.sweep import run, worker
 from recbole.sweep.cell import Cell
+from recbole.sweep.grid import Grid
 from recbole.sweep.measures import MEASURES
 from recbole.sweep.plan import make_plan
 from recbole.sweep.sweep import sweep
-from recbole.sweep.table import ResultsTable, Row
+from recbole.sweep.table import FAILED, ResultsTable, Row
 from recbole.trainer import Trainer
 from recbole.trainer.interruption import TrainingInterrupted
 
@@ -307,6 +309,42 @@ def test_the_command_runs_in_processes_and_sums_up(toy, results, capsys):
     assert {row.pid for row in results.rows()} != {os.getpid()}
     assert main([*command, "--learning_rate=-1"]) == 2
     assert "toy WideDeep seed 1" in capsys.readouterr().err
+
+
+def test_variants_are_compared_with_a_baseline_seed_by_seed(toy, results, capsys):
+    """Rows that nobody ran: seed 3 is without a baseline, so that it does not count."""
+    aucs = {("low", 1): 0.70, ("low", 2): 0.72, ("high", 1): 0.71, ("high", 2): 0.75}
+    aucs[("high", 3)] = 0.90
+    grid = {
+        "grid": {"model": "WideDeep", "dataset": "toy", "seed": [1, 2, 3]},
+        "variants": {"low": {"learning_rate": 0.1}, "high": {"learning_rate": 0.2}},
+        "options": {**toy, "epochs": 1},
+        "measures": [],
+        "baseline": "low",
+    }
+    (results.folder.parent / "grid.yaml").write_text(json.dumps(grid))
+    for key, cell in make_plan(Grid.read("grid.yaml").cells(), results).cells.items():
+        row = Row(key, "WideDeep", "toy", cell.seed, cell.variant, "c", epochs=1)
+        auc = aucs.get((cell.variant, cell.seed))
+        results.put(
+            replace(row, status=FAILED, error="no luck")
+            if auc is None
+            else replace(row, test={"auc": auc})
+        )
+    command = ["sweep", "grid.yaml", "--results=results"]
+    assert main(command) == 1  # of seed 3
+    said = capsys.readouterr().out
+    assert re.search(r"high +│ 3 +│ 0\.7867 ± 0\.1002 │", said)
+    _, _, changes = said.partition("against low, seed by seed")
+    assert re.search(r"toy +│ WideDeep │ high +│ 2 +│ \+0\.0200 ± 0\.0141 │", changes)
+    assert "low" not in changes
+
+    assert main([*command, "--baseline=high"]) == 1
+    _, _, changes = capsys.readouterr().out.partition("against high, seed by seed")
+    assert re.search(r"low +│ 2 +│ -0\.0200 ± 0\.0141 │", changes)
+
+    assert main([*command, "--variant", "high"]) == 0  # which leaves nothing to compare with
+    assert "against" not in capsys.readouterr().out
 
 
 def test_a_run_that_fails_is_told_and_the_status_is_1(toy, results, capsys):

@@ -1,4 +1,4 @@
-"""The grids of ablations ask for heads that exist, each another one."""
+"""The grids that are kept: every run is valid, and ablations ask for heads that exist."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import yaml
 from recbole.config import Config
 from recbole.data.schema import Target
 from recbole.model.head import build_head
+from recbole.sweep.grid import Grid
+from recbole.sweep.plan import validated
 from tests.conftest import PROJECT
 
 GRIDS = sorted((PROJECT / "configs" / "ablations").glob("*.yaml"))
+SWEEPS = sorted((PROJECT / "configs" / "sweeps").glob("*.yaml"))
 STARS = Target("label", "rating", 4.0, (1.0, 2.0, 3.0, 4.0, 5.0))
 
 
@@ -32,3 +35,16 @@ def test_every_variant_is_a_run_of_its_own(path: Path) -> None:
     assert len(chosen) == 13
     assert all(one not in chosen[:index] for index, one in enumerate(chosen))
     assert path.stem == f"{grid['grid']['dataset']}-{grid['grid']['model']}"
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_run_of_a_sweep_is_valid_and_of_the_file_s_data_set(path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    grid = Grid.read(path)
+    runs = [config for _, config in validated(grid.cells())]
+    assert runs and {path.stem.startswith(f"{config.dataset}-") for config in runs} == {True}
+    assert grid.results == f"saved/{path.stem}" and grid.baseline in grid.variants
+
+
+def test_there_are_sweeps() -> None:
+    assert [p.stem for p in SWEEPS] == ["ml-100k-heads", "ml-100k-precision", "ml-1m-precision"]
