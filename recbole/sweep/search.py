@@ -24,7 +24,7 @@ from recbole.sweep.cell import WITHOUT_EFFECT, Cell
 from recbole.sweep.option_text import option_text
 from recbole.sweep.run import LastDataset, in_words
 from recbole.sweep.search_space import Parameter, examples
-from recbole.sweep.worker import as_child
+from recbole.sweep.worker import as_child, use_threads
 from recbole.trainer.interruption import TrainingInterrupted
 
 if TYPE_CHECKING:
@@ -172,9 +172,7 @@ def search(wanted: Search, jobs: int, threads: int, say: Callable[[str], None] =
 
 def work(wanted: Search, worker: int, threads: int, say: Callable[[str], None] = print) -> None:
     """Make trials until the study has enough."""
-    import torch
-
-    torch.set_num_threads(threads)
+    use_threads(threads)
     study, dataset = wanted.open(worker), LastDataset()
 
     def objective(trial: Trial) -> float:

@@ -46,7 +46,7 @@ def sweep(
     Args:
         plan: what is to be run (see `make_plan`).
         table: the results; other sweeps, on other machines too, may write into it.
-        jobs: processes; each has an equal share of the cores.
+        jobs: processes; each has an equal share of the cores, or OMP_NUM_THREADS if that is less.
         say: takes a line for each cell that has ended.
         on_poll: called twice a second, to draw something.
 

@@ -26,11 +26,16 @@ PATIENCE = 1.0
 
 def main(plan: Plan, folder: Path, threads: int, lease: float = LEASE) -> None:
     """What a process of a sweep does."""
-    import torch
-
-    torch.set_num_threads(threads)
+    use_threads(threads)
     with as_child():
         work(plan, ResultsTable(folder, lease))
+
+
+def use_threads(share: int) -> None:
+    """Compute on `share` threads, or on fewer if PyTorch is set to: it heeds OMP_NUM_THREADS."""
+    import torch
+
+    torch.set_num_threads(min(share, torch.get_num_threads()))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -357,6 +359,20 @@ def test_a_run_that_fails_is_told_and_the_status_is_1(toy, results, capsys):
     said = capsys.readouterr().err
     assert "learning_rate=1e+38 seed 2020 failed: The training loss became NaN" in said
     assert sorted(row.status for row in results.rows()) == ["failed", "finished"]
+
+
+@pytest.mark.parametrize(("asked", "share"), [({"OMP_NUM_THREADS": "1"}, 8), ({}, 1)])
+def test_a_share_of_the_cores_is_no_more_than_was_asked_for(asked, share):
+    script = f"from recbole.sweep.worker import use_threads; use_threads({share})"
+    plain = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{script}; import torch; print(torch.get_num_threads())"],
+        env={**plain, **asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1\n"
 
 
 def test_a_process_that_is_killed_fails_its_cell_alone(toy, results, monkeypatch):
