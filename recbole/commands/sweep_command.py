@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from recbole.commands.command_parser import CommandParser, paths_in, positive
 from recbole.commands.forwarded_options import check_form, check_names
+from recbole.errors import ConfigError
 
 if TYPE_CHECKING:
     from recbole.sweep.grid import Grid
@@ -100,6 +101,8 @@ def main(arguments: Sequence[str]) -> None:
     flags, options = _parser().parse_known_args(arguments)
     names = set(vars(flags)) - {"grid"}  # which has no name on the command line
     check_form(options, names)
+    if flags.search is not None and flags.baseline is not None:
+        raise ConfigError("Option 'baseline': a search has no variants to compare; leave it out")
 
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
     from recbole.commands.sweep_terminal import finish, watched

@@ -129,7 +129,7 @@ class Grid:
         return replace(self, measures=tuple(names))
 
     def only(self, variants: Sequence[str]) -> Grid:
-        """With some of the variants; without the baseline, if it is none of these.
+        """With some of the variants; without the baseline, if it is of one that is left out.
 
         Raises:
             ConfigError: there is no variant of a name.
@@ -141,9 +141,10 @@ class Grid:
                     f" {name!r}.{did_you_mean(name, self.variants)}"
                 )
         chosen = {name: self.variants[name] for name in variants}
-        return replace(
-            self, variants=chosen, baseline=self.baseline if self.baseline in chosen else None
-        )
+        # A run's name goes on with the values of axes: "smooth multi_ratio=0.1".
+        left_out = tuple(f"{name} " for name in self.variants if name not in chosen)
+        gone = f"{self.baseline} ".startswith(left_out)
+        return replace(self, variants=chosen, baseline=None if gone else self.baseline)
 
     def with_baseline(self, name: str) -> Grid:
         """With another baseline."""

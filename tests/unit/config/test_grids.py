@@ -42,7 +42,7 @@ def test_every_run_of_a_sweep_is_valid_and_of_the_file_s_data_set(path: Path, mo
     monkeypatch.chdir(PROJECT)
     grid = Grid.read(path)
     runs = [config for _, config in validated(grid.cells())]
-    assert runs and {path.stem.startswith(f"{config.dataset}-") for config in runs} == {True}
+    assert runs and all(path.stem.startswith(f"{config.dataset}-") for config in runs)
     assert grid.results == f"saved/{path.stem}" and grid.baseline in grid.variants
 
 

@@ -148,6 +148,19 @@ def test_an_unknown_baseline(grid):
         one_rate.with_baseline("smoth").cells()
 
 
+def test_a_baseline_goes_with_its_variant(grid):
+    compared = grid.with_baseline("smooth learning_rate=0.1")
+    assert compared.only(["smooth"]).baseline == "smooth learning_rate=0.1"
+    assert compared.only(["original"]).baseline is None
+    with pytest.raises(ConfigError, match="Option 'baseline'"):  # of no variant at all
+        grid.with_baseline("smoth").only(["original"]).cells()
+
+
+def test_a_search_has_no_baseline(capsys):
+    assert main(["sweep", "--search=hyper.test", "--model=NFM", "--baseline=original"]) == 2
+    assert "Option 'baseline': a search has no variants" in capsys.readouterr().err
+
+
 def test_an_unknown_measure():
     with pytest.raises(ConfigError, match=r"Unknown measure 'rankin'.* Did you mean 'ranking'"):
         find_measure("rankin")
