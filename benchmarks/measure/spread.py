@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from scipy.stats import quantile_test
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -38,7 +40,7 @@ class Spread:
         return asdict(self)
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     """How many times ours is theirs, from figures measured in pairs, one right after the other.
 
     Each pair gives a ratio, so that a machine that slows down between two pairs changes none.
@@ -46,7 +48,22 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     Raises:
         ValueError: there are not as many of one as of the other.
     """
-    return Spread.of(a / b for a, b in zip(ours, theirs, strict=True))
+    return [a / b for a, b in zip(ours, theirs, strict=True)]
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    """The spread of `ratios`; raises what that does."""
+    return Spread.of(ratios(ours, theirs))
+
+
+def median_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """Between which of its values a sample's true median lies, whatever its distribution.
+
+    Order statistics by the binomial distribution; None for a sample too small for the level, which
+    for 95 % is one of less than six.
+    """
+    low, high = quantile_test(values, p=0.5).confidence_interval(level)
+    return None if math.isnan(low) or math.isnan(high) else (float(low), float(high))
 
 
 def geometric_mean(values: Iterable[float]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from measure.spread import Spread, geometric_mean, markdown, ratio
+from measure.spread import Spread, geometric_mean, markdown, median_interval, ratio, ratios
 
 Answers = Sequence[Mapping[str, Any]]  # of one side, a turn each
 
@@ -66,21 +66,25 @@ def against_peers(
 
 def head_costs(found: Mapping[str, Mapping[str, Answers]], binary: str, multi: str) -> str:
     """What the rating head adds to the time of training, of pairs of turns."""
-    header = ["model", f"{binary} rows/s", f"{multi} rows/s", "cost in time", "others"]
+    header = [
+        "model", f"{binary} rows/s", f"{multi} rows/s", "cost in time", "95 % interval", "others",
+    ]  # fmt: skip
     rows = []
     for model, sides in found.items():
-        cost = ratio(seconds(sides[multi]), seconds(sides[binary]))
+        costs = ratios(seconds(sides[multi]), seconds(sides[binary]))
         speeds = [Spread.of(rates(sides[head])).text() for head in (binary, multi)]
-        rows.append([model, *speeds, percents(cost), f"{others(sides):.2f}"])
+        cost, sure = Spread.of(costs), median_interval(costs)
+        rows.append([
+            model, *speeds, f"{added(cost.median)} % ({added(cost.low)} to {added(cost.high)})",
+            f"{added(sure[0])} to {added(sure[1])}" if sure else "too few turns",
+            f"{others(sides):.2f}",
+        ])  # fmt: skip
     return markdown(header, rows)
 
 
-def percents(cost: Spread) -> str:
-    """A ratio as what is added to one: 1.05 is +5.0 %."""
-    low, middle, high = (
-        f"{100 * (value - 1):+.1f}" for value in (cost.low, cost.median, cost.high)
-    )
-    return f"{middle} % ({low} to {high})"
+def added(cost: float) -> str:
+    """A ratio as what is added to one, in percent: 1.05 is +5.0."""
+    return f"{100 * (cost - 1):+.1f}"
 
 
 def times(found: Mapping[str, Mapping[str, Answers]], own: str, peer: str, first: str) -> str:

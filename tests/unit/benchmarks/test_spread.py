@@ -1,5 +1,5 @@
 import pytest
-from measure.spread import Spread, geometric_mean, markdown, ratio
+from measure.spread import Spread, geometric_mean, markdown, median_interval, ratio
 
 
 def test_a_spread_is_the_median_and_both_ends():
@@ -25,6 +25,18 @@ def test_a_ratio_is_one_of_pairs():
 def test_a_ratio_needs_pairs():
     with pytest.raises(ValueError, match="argument"):
         ratio([1.0, 2.0], [1.0])
+
+
+def test_the_interval_of_a_median_is_that_of_the_order_statistics():
+    """Of 9 values the median lies between the second and the eighth: 1 - 2 · 10/2⁹ = 96 %."""
+    values = [4.0, 9.0, 1.0, 3.0, 100.0, 6.0, 7.0, 2.0, 5.0]
+    assert median_interval(values) == (2.0, 9.0)
+    assert median_interval(values, level=0.99) == (1.0, 100.0)
+
+
+def test_few_values_do_not_tell_where_the_median_is():
+    assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0]) is None
+    assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) == (1.0, 6.0)
 
 
 def test_the_geometric_mean_is_the_same_the_other_way_round():

@@ -29,7 +29,11 @@ def test_a_peer_without_a_model_is_left_out_there():
 
 def test_the_cost_of_a_head_is_what_it_adds_to_the_time():
     found = {"NFM": {"binary": turns(1.0, 2.0), "multi": turns(1.1, 2.0)}}
-    assert "+5.0 % (+0.0 to +10.0)" in tables.head_costs(found, "binary", "multi")
+    line = tables.head_costs(found, "binary", "multi").splitlines()[-1]
+    assert "| +5.0 % (+0.0 to +10.0) | too few turns |" in line
+    many = {"NFM": {"binary": turns(*[2.0] * 6), "multi": turns(2.1, 1.9, 2.1, 2.1, 2.2, 2.1)}}
+    line = tables.head_costs(many, "binary", "multi").splitlines()[-1]
+    assert "| +5.0 % (-5.0 to +10.0) | -5.0 to +10.0 |" in line
 
 
 def test_seconds_are_compared_the_right_way_round():
