@@ -18,7 +18,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from recbole.model.field_major import SelfAttention, field_major
-from recbole.model.layers import BaseFactorizationMachine, Dropout
+from recbole.model.layers import BaseFactorizationMachine, Dropout, LogitLayer
 from recbole.model.lookup import Index, look_up, sum_rows
 
 ROWS, FIELDS = 4096, 7
@@ -121,6 +121,16 @@ def first_order() -> list[Step]:
     ]
 
 
+def logits() -> list[Step]:
+    """`nn.Linear` against `LogitLayer`, [B, 128] to [B, 5], laid out for the rating head."""
+    rows = torch.randn(ROWS, 128, requires_grad=True)
+
+    def through(layer: nn.Linear) -> Step:
+        return backward(lambda: layer(rows).T.contiguous(), rows, *layer.parameters())
+
+    return [through(nn.Linear(128, 5)), through(LogitLayer(128, 5))]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -132,6 +142,7 @@ def main() -> None:
         "dropout, 256 wide": dropout(),
         "relu and dropout, 256 wide": relu_and_dropout(),
         "rating head's loss": classes(),
+        "logits, 5 wide": logits(),
         "embeddings, 16 wide": embeddings(),
         "first-order terms, 5 wide": first_order(),
         "genres, 16 wide": genres(),

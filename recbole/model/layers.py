@@ -193,6 +193,24 @@ class MLPLayers(nn.Module):
         return x
 
 
+class LogitLayer(nn.Linear):
+    """The linear layer that ends in logits: `narrow_linear` with the parameters of `nn.Linear`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the layer: [B, in] -> [B, K]."""
+        return narrow_linear(input, self.weight, self.bias)
+
+
+def narrow_linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`linear` for a handful of outputs: [B, in] -> [B, K], with the rows innermost in memory.
+
+    This way round the product takes half the time, and the rating head finds what it works on.
+    """
+    if bias is None:
+        return (weight @ input.T).T
+    return torch.addmm(bias.unsqueeze(1), weight, input.T).T
+
+
 class BaseFactorizationMachine(nn.Module):
     """The pairwise products of the fields' vectors: Σ_{i<j} v_i ⊙ v_j.
 

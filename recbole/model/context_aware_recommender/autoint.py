@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.field_major import SelfAttention, apply_linear, field_major
 from recbole.model.init import xavier_normal_initialization
-from recbole.model.layers import MLPLayers
+from recbole.model.layers import LogitLayer, MLPLayers
 from recbole.model.options import ContextOptions, DropoutRate, Size, Sizes, check_heads
 from recbole.model.types import Batch, HasSchema, ModelConfig
 
@@ -71,10 +71,10 @@ class AutoInt(ContextRecommender):
         )
         if options.has_residual:
             self.v_res_embedding = nn.Linear(self.embedding_size, width)
-        self.attn_fc = nn.Linear(self.num_feature_field * width, outputs)
+        self.attn_fc = LogitLayer(self.num_feature_field * width, outputs)
         inputs = self.num_feature_field * self.embedding_size
         self.mlp_layers = MLPLayers([inputs, *hidden], mlp_dropout)
-        self.deep_predict_layer = nn.Linear(hidden[-1], outputs)
+        self.deep_predict_layer = LogitLayer(hidden[-1], outputs)
         self.apply(xavier_normal_initialization)
 
     def logits(self, batch: Batch) -> Tensor:
@@ -86,4 +86,4 @@ class AutoInt(ContextRecommender):
             attended = attended + apply_linear(self.v_res_embedding, fields)
         crossed = self.attn_fc(attended.relu().flatten(0, 1).T)  # [B, F·A] -> [B, K]
         deep = self.deep_predict_layer(self.mlp_layers(embeddings.flatten(1)))  # [B, K]
-        return self.first_order_linear(batch) + crossed + deep
+        return crossed + deep + self.first_order_linear(batch)

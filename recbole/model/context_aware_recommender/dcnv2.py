@@ -19,7 +19,7 @@ from torch.nn.functional import linear
 
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.init import xavier_normal_initialization
-from recbole.model.layers import MLPLayers
+from recbole.model.layers import LogitLayer, MLPLayers, narrow_linear
 from recbole.model.loss import RegLoss
 from recbole.model.options import (
     ContextOptions,
@@ -79,7 +79,7 @@ class DCNV2(ContextRecommender):
             self.cross = CrossNetwork(inputs, options.cross_layer_num)
         self.mlp_layers = MLPLayers([inputs, *hidden], options.dropout_prob, bn=True)
         outputs = hidden[-1] + inputs if self.is_parallel else hidden[-1]
-        self.predict_layer = nn.Linear(outputs, self.head.num_logits)
+        self.predict_layer = LogitLayer(outputs, self.head.num_logits)
         self.reg_loss = RegLoss()
 
         self.apply(xavier_normal_initialization)
@@ -93,8 +93,8 @@ class DCNV2(ContextRecommender):
         if self.is_parallel:
             # The layer reads both side by side, [B, N + hidden], without their being copied there.
             of_cross, of_mlp = self.predict_layer.weight.tensor_split([crossed.shape[1]], dim=1)
-            deep = linear(self.mlp_layers(x_0), of_mlp, self.predict_layer.bias)
-            return linear(crossed, of_cross) + deep
+            deep = narrow_linear(self.mlp_layers(x_0), of_mlp, self.predict_layer.bias)
+            return narrow_linear(crossed, of_cross) + deep
         return self.predict_layer(self.mlp_layers(crossed))
 
     def penalty(self) -> Tensor | None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.init import xavier_normal_initialization
-from recbole.model.layers import BaseFactorizationMachine, MLPLayers
+from recbole.model.layers import BaseFactorizationMachine, LogitLayer, MLPLayers
 from recbole.model.options import ContextOptions, DropoutRate, Sizes
 from recbole.model.types import Batch, HasSchema, ModelConfig
 
@@ -48,7 +48,7 @@ class NFM(ContextRecommender):
             activation="sigmoid",
             bn=True,
         )
-        self.predict_layer = nn.Linear(hidden[-1], self.head.num_logits, bias=False)
+        self.predict_layer = LogitLayer(hidden[-1], self.head.num_logits, bias=False)
         self.apply(xavier_normal_initialization)
 
     def logits(self, batch: Batch) -> Tensor:

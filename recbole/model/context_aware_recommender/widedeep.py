@@ -10,11 +10,11 @@ Shapes: B batch, F fields, D embedding size, K logits.
 from __future__ import annotations
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.init import xavier_normal_initialization
-from recbole.model.layers import MLPLayers
+from recbole.model.layers import LogitLayer, MLPLayers
 from recbole.model.options import ContextOptions, DropoutRate, Sizes
 from recbole.model.types import Batch, HasSchema, ModelConfig
 
@@ -40,11 +40,11 @@ class WideDeep(ContextRecommender):
         hidden = self.options.mlp_hidden_size
         inputs = self.num_feature_field * self.embedding_size
         self.mlp_layers = MLPLayers([inputs, *hidden], self.options.dropout_prob)
-        self.deep_predict_layer = nn.Linear(hidden[-1], self.head.num_logits)
+        self.deep_predict_layer = LogitLayer(hidden[-1], self.head.num_logits)
         self.apply(xavier_normal_initialization)
 
     def logits(self, batch: Batch) -> Tensor:
         """The model's body: [B, K]."""
         embeddings = self.concat_embed_input_fields(batch).flatten(1)  # [B, F, D] -> [B, F·D]
         deep = self.deep_predict_layer(self.mlp_layers(embeddings))  # [B, K]
-        return self.first_order_linear(batch) + deep
+        return deep + self.first_order_linear(batch)

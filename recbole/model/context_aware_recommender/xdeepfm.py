@@ -12,12 +12,12 @@ going out, K logits.
 from __future__ import annotations
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.cin import CompressedInteractionNetwork
 from recbole.model.init import xavier_normal_initialization
-from recbole.model.layers import MLPLayers
+from recbole.model.layers import LogitLayer, MLPLayers
 from recbole.model.loss import RegLoss
 from recbole.model.options import ContextOptions, DropoutRate, RegularisationWeight, Sizes
 from recbole.model.types import Batch, HasSchema, ModelConfig
@@ -69,7 +69,7 @@ class xDeepFM(ContextRecommender):  # noqa: N801  # RecBole's name
         self.cin = CompressedInteractionNetwork(
             self.num_feature_field, self._cin_sizes(), options.direct
         )
-        self.cin_linear = nn.Linear(self.cin.output_size, outputs)
+        self.cin_linear = LogitLayer(self.cin.output_size, outputs)
         inputs = self.num_feature_field * self.embedding_size
         self.mlp_layers = MLPLayers(
             [inputs, *options.mlp_hidden_size, outputs], options.dropout_prob
@@ -82,7 +82,7 @@ class xDeepFM(ContextRecommender):  # noqa: N801  # RecBole's name
         embeddings = self.concat_embed_input_fields(batch)  # [B, F, D]
         explicit = self.cin_linear(self.cin(embeddings))  # [B, K]
         implicit = self.mlp_layers(embeddings.flatten(1))  # [B, F·D] -> [B, K]
-        return self.first_order_linear(batch) + explicit + implicit
+        return explicit + implicit + self.first_order_linear(batch)
 
     def penalty(self) -> Tensor | None:
         """The weighted norms of the weights of MLP, first-order terms and CIN."""

@@ -25,6 +25,7 @@ from recbole.model.init import xavier_normal_initialization, xavier_uniform_init
 from recbole.model.layers import (
     BaseFactorizationMachine,
     Dropout,
+    LogitLayer,
     MLPLayers,
     activation_layer,
 )
@@ -367,3 +368,20 @@ def test_reg_loss() -> None:
     assert RegLoss()(parameters).item() == pytest.approx(5 + 2)
     with pytest.raises(ValueError, match="at least one"):
         RegLoss()([])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_a_logit_layer_is_a_linear_layer_with_its_rows_innermost(outputs: int, bias: bool) -> None:
+    layer = LogitLayer(12, outputs, bias=bias)
+    plain = nn.Linear(12, outputs, bias=bias)
+    plain.load_state_dict(layer.state_dict())
+    rows = torch.randn(40, 12, requires_grad=True)
+    logits = layer(rows)
+    torch.testing.assert_close(logits, plain(rows))
+    assert logits.T.is_contiguous()
+    weights = torch.randn(40, outputs)
+    found = torch.autograd.grad((logits * weights).sum(), [rows, *layer.parameters()])
+    expected = torch.autograd.grad((plain(rows) * weights).sum(), [rows, *plain.parameters()])
+    torch.testing.assert_close(found, expected)
+    assert found[0].is_contiguous()  # the layer before reads it row by row
