@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,19 @@ examples:
       the best options of a range each (lines such as: learning_rate loguniform -8,0)"""
 
 _RESULTS = "saved/sweep"
+_TRIALS = 30
+
+#: Flags that only the one or the other reads, and why the other does not.
+_OF_A_SWEEP = {
+    "baseline": "a search has no variants to compare",
+    "retry": "a trial that failed stays one of a search's; --trials asks for more",
+    "measures": "the trials of a search are judged by valid_metric alone",
+}
+_OF_A_SEARCH = {
+    "trials": "a sweep without --search makes none",
+    "storage": "a sweep without --search has no study",
+    "study": "a sweep without --search has no study",
+}
 
 
 def _parser() -> CommandParser:
@@ -79,7 +93,7 @@ def _parser() -> CommandParser:
         help="search the ranges in this parameter file, RecBole's hyper.test, instead of a grid",
     )  # fmt: skip
     parser.add_argument(
-        "--trials", type=positive, default=30, metavar="N", help="of the search's study (30)"
+        "--trials", type=positive, metavar="N", help=f"of the search's study ({_TRIALS})"
     )
     parser.add_argument(
         "--storage", metavar="URL",
@@ -101,8 +115,7 @@ def main(arguments: Sequence[str]) -> None:
     flags, options = _parser().parse_known_args(arguments)
     names = set(vars(flags)) - {"grid"}  # which has no name on the command line
     check_form(options, names)
-    if flags.search is not None and flags.baseline is not None:
-        raise ConfigError("Option 'baseline': a search has no variants to compare; leave it out")
+    _check_kind(flags)
 
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
     from recbole.commands.sweep_terminal import finish, watched
@@ -130,11 +143,24 @@ def main(arguments: Sequence[str]) -> None:
     if flags.search is not None:
         from recbole.commands.search_terminal import run_search
 
-        run_search(flags.search, grid, folder, flags.trials, flags.jobs, flags.storage, flags.study)
+        trials = flags.trials or _TRIALS
+        run_search(flags.search, grid, folder, trials, flags.jobs, flags.storage, flags.study)
         return
     table = ResultsTable(folder)
     plan = make_plan(grid.cells(), table, flags.retry)
     finish(watched(plan, table, flags.jobs), plan, table, grid.baseline)
+
+
+def _check_kind(flags: argparse.Namespace) -> None:
+    """Refuse what a sweep or a search, whichever is asked for, would not read.
+
+    Raises:
+        ConfigError: names it.
+    """
+    of_the_other = _OF_A_SEARCH if flags.search is None else _OF_A_SWEEP
+    for name, reason in of_the_other.items():
+        if getattr(flags, name) not in (None, False):
+            raise ConfigError(f"Option '{name}': {reason}; leave it out")
 
 
 def _print_commands(grid: Grid) -> None:

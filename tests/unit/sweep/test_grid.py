@@ -156,9 +156,23 @@ def test_a_baseline_goes_with_its_variant(grid):
         grid.with_baseline("smoth").only(["original"]).cells()
 
 
-def test_a_search_has_no_baseline(capsys):
-    assert main(["sweep", "--search=hyper.test", "--model=NFM", "--baseline=original"]) == 2
-    assert "Option 'baseline': a search has no variants" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        (["--search=hyper.test", "--baseline=original"], "baseline"),
+        (["--search=hyper.test", "--retry"], "retry"),
+        (["--search=hyper.test", "--measures"], "measures"),
+        (["--search=hyper.test", "--measures", "ranking"], "measures"),
+        (["--trials=5"], "trials"),
+        (["--storage=sqlite:///study.db"], "storage"),
+        (["--study=first"], "study"),
+    ],
+)
+def test_what_a_sweep_or_a_search_would_not_read(flags, name, tmp_path, capsys):
+    results = tmp_path / "results"
+    assert main(["sweep", "--model=NFM", "--dataset=toy", f"--results={results}", *flags]) == 2
+    assert f"Option '{name}': " in capsys.readouterr().err
+    assert not results.exists()
 
 
 def test_an_unknown_measure():
