@@ -21,6 +21,7 @@ class EpochLosses:
         self._pending: list[Tensor] = []
         self.names: list[str] = []
         self.steps: list[list[float]] = []
+        self._finite = 0  # so many steps are known to be
 
     def add(self, parts: Mapping[str, Tensor]) -> bool:
         """Note one step's parts (scalars); return whether the device was read."""
@@ -43,11 +44,15 @@ class EpochLosses:
             self._pending.clear()
 
     def first_bad_step(self) -> tuple[int, str] | None:
-        """The first step (from 0) with a NaN or infinite part, and that part's name."""
-        for step, values in enumerate(self.steps):
+        """The first step (from 0) with a NaN or infinite part, and that part's name.
+
+        Asked after each step, it looks at each step once.
+        """
+        for values in self.steps[self._finite :]:
             for name, value in zip(self.names, values, strict=True):
                 if not math.isfinite(value):
-                    return step, name
+                    return self._finite, name
+            self._finite += 1
         return None
 
     @property

@@ -34,3 +34,13 @@ def test_no_bad_step():
     losses = filled([0.5, 0.25])
     assert losses.first_bad_step() is None
     assert losses.latest == 0.25
+
+
+def test_each_step_is_looked_at_once():
+    """Else an epoch of n steps, asked about after each, would take n² looks."""
+    losses = filled([0.5, 0.25])
+    assert losses.first_bad_step() is None
+    losses.steps[0] = None  # a second look would fail
+    losses.add({"loss": torch.tensor(math.nan), "bce": torch.tensor(1.0)})
+    assert losses.first_bad_step() == (2, "loss")
+    assert losses.first_bad_step() == (2, "loss")
