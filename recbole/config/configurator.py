@@ -62,6 +62,7 @@ class Config:
         config_file_list: YAML files, or one; a later one wins over an earlier one.
         config_dict: options by name.
         command_line: options from the command line, already parsed (`parse_command_line`).
+        layers: further options, which win over all others; what stands in one is in no other.
         dataset_settings: the settings that go with the data set, instead of those of
             `configs/dataset/<name>.yaml`: the options that a Dataset at hand was made with.
 
@@ -85,6 +86,7 @@ class Config:
         config_dict: Mapping[str, Any] | None = None,
         command_line: Mapping[str, Any] | None = None,
         *,
+        layers: Sequence[Layer] = (),
         dataset_settings: Mapping[str, Any] | None = None,
     ) -> None:
         for argument, given in ((CONFIG_DICT, config_dict), ("command_line", command_line)):
@@ -96,6 +98,7 @@ class Config:
             *file_layers([] if config_file_list is None else as_list(config_file_list)),
             Layer(CONFIG_DICT, config_dict or {}),
             Layer(COMMAND_LINE, command_line or {}),
+            *layers,
         ]
         self.model_class = _model_class(_named("model", model, layers))
         self.model = self.model_class.__name__

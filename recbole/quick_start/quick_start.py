@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,10 @@ def _run(config: Config, saved: bool, at_hand: Dataset | None = None) -> Result:
 
 
 def run_prepared(
-    config: Config, dataset: Dataset, resume_from: str | Path | None = None
+    config: Config,
+    dataset: Dataset,
+    resume_from: str | Path | None = None,
+    before_writing: Callable[[], None] | None = None,
 ) -> tuple[Result, Trainer]:
     """The run of a Config on a data set that has been read; logging is left as it is.
 
@@ -175,6 +178,7 @@ def run_prepared(
         config: the options of the run.
         dataset: what `create_dataset` makes of them; it may serve several runs.
         resume_from: the checkpoint of this run, where it was interrupted.
+        before_writing: called before each file is written; what it raises ends the run.
 
     Returns:
         RecBole's dictionary (see `run_recbole`), and the trainer that made it.
@@ -185,6 +189,8 @@ def run_prepared(
     """
     init_seed(config.environment.seed, config.environment.reproducibility)
     run = SingleRun.prepare(config, dataset)
+    if before_writing is not None:
+        run.trainer.before_writing = before_writing
     if resume_from is not None:
         run.trainer.resume_checkpoint(resume_from)
     return run.train_and_test(saved=True), run.trainer

@@ -87,7 +87,7 @@ class SingleRun:
         if saved:
             trainer.record.test_result = test_result
             trainer.record.status = "finished"
-            trainer.record.write(trainer.files.record)
+            trainer.write_record()
             logger.info("Checkpoint: %s", trainer.files.checkpoint)
             logger.info("Results:    %s", trainer.files.record)
         return {

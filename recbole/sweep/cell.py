@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
+from recbole.config.sources import COMMAND_LINE, Layer
 from recbole.data.download import ensure_dataset
 from recbole.errors import ConfigError
 from recbole.sweep.option_text import option_text
@@ -41,6 +42,7 @@ class Cell:
         options: what it sets beside model, data set and seed.
         config_files: the files that its options are laid over.
         measures: what is measured of the trained model (see `measures.py`).
+        sources: where options come from, for messages; what is not named, the command line.
     """
 
     model: str
@@ -50,6 +52,13 @@ class Cell:
     options: Mapping[str, Any] = field(default_factory=dict)
     config_files: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def with_options(self, options: Mapping[str, Any], sources: Mapping[str, str]) -> Cell:
+        """The same run with more options, and where they come from."""
+        return replace(
+            self, options={**self.options, **options}, sources={**self.sources, **sources}
+        )
 
     def with_measures(self, names: Iterable[str]) -> Cell:
         """The same run with more to be measured of it."""
@@ -61,8 +70,11 @@ class Cell:
         Raises:
             ConfigError: an option is at fault.
         """
-        given = {**self.options, "seed": self.seed, **overrides}
-        config = Config(self.model, self.dataset, self.config_files, command_line=given)
+        given: dict[str, dict[str, Any]] = {}
+        for name, value in {**self.options, "seed": self.seed, **overrides}.items():
+            given.setdefault(self.sources.get(name, COMMAND_LINE), {})[name] = value
+        layers = [Layer(source, values) for source, values in given.items()]
+        config = Config(self.model, self.dataset, self.config_files, layers=layers)
         if config.environment.seeds is not None:
             raise ConfigError(
                 f"Option 'seeds' ({config.sources['seeds']}): each run here has one seed, got"

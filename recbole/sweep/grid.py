@@ -55,6 +55,8 @@ class Grid:
         measures: names of measures (see `measures.py`); None: the default ones.
         results: the folder of the results; None: the default one.
         baseline: the variant that the others are compared with; None: no comparison.
+        source: the file that it was read from, for messages.
+        given: the options that the command line gave.
     """
 
     axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -65,6 +67,8 @@ class Grid:
     measures: Sequence[str] | None = None
     results: str | None = None
     baseline: str | None = None
+    source: str = COMMAND_LINE
+    given: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, path: str | Path) -> Grid:
@@ -94,6 +98,7 @@ class Grid:
             measures=read.measures,
             results=read.results,
             baseline=read.baseline,
+            source=str(path),
         )
 
     def with_command_line(self, arguments: Sequence[str]) -> Grid:
@@ -118,7 +123,7 @@ class Grid:
                 axes[name] = values
             else:
                 final[name] = values[0]
-        return replace(self, axes=axes, final=final)
+        return replace(self, axes=axes, final=final, given=self.given | given)
 
     def with_config_files(self, paths: Sequence[str]) -> Grid:
         """With other files of options."""
@@ -153,17 +158,21 @@ class Grid:
     def cells(self) -> list[Cell]:
         """Every run of the grid.
 
+        The seeds are those of the axis; without one the seed that the options name, or else the
+        last of the config files that names one.
+
         Raises:
-            ConfigError: there is no model or no data set, an axis has no values, or no run is of
-                the baseline.
+            ConfigError: there is no model or no data set, or one stands where it names no run; an
+                axis has no values; a config file cannot be read; or no run is of the baseline.
         """
+        self._check_places()
         axes = dict(self.axes)
         for name, values in axes.items():
             if not values:
                 raise ConfigError(f"Option '{name}': expected at least one value, got []")
         datasets = axes.pop(_DATASET, [])
         models = axes.pop(_MODEL, [])
-        seeds = axes.pop(_SEED, [self.options.get(_SEED, _DEFAULT_SEED)])
+        seeds = axes.pop(_SEED, [None])
         for name, found in ((_MODEL, models), (_DATASET, datasets)):
             if not found:
                 raise ConfigError(
@@ -174,6 +183,7 @@ class Grid:
         cells = []
         for dataset, seed, model in product(datasets, seeds, models):
             files = tuple(_filled(path, model, dataset) for path in self.config_files)
+            own_seed = _seed(self._default_seed(files) if seed is None else seed)
             for name, variant in (self.variants or {"": {}}).items():
                 for values in product(*axes.values()):
                     chosen = dict(zip(axes, values, strict=True))
@@ -184,11 +194,12 @@ class Grid:
                         Cell(
                             model=_name(model, _MODEL),
                             dataset=_name(dataset, _DATASET),
-                            seed=_seed(seed),
+                            seed=own_seed,
                             variant=" ".join([name, *labels]).strip(),
                             options=options,
                             config_files=files,
                             measures=measures,
+                            sources=self._sources(name),
                         )
                     )
         names = list(dict.fromkeys(cell.variant for cell in cells))
@@ -199,6 +210,33 @@ class Grid:
                 f"{did_you_mean(self.baseline, names)}"
             )
         return cells
+
+    def _sources(self, variant: str) -> dict[str, str]:
+        """Where the options of a variant's runs come from."""
+        sources = dict.fromkeys(self.options, self.source)
+        sources |= dict.fromkeys(self.variants.get(variant, {}), f"{self.source}, '{variant}'")
+        sources |= dict.fromkeys(self.axes, self.source)
+        return sources | dict.fromkeys(self.given, COMMAND_LINE)
+
+    def _default_seed(self, files: Sequence[str]) -> Any:
+        """The seed of a run where there is no axis of seeds."""
+        if _SEED in self.options:
+            return self.options[_SEED]
+        named = [values[_SEED] for path in files if _SEED in (values := read_file(Path(path)))]
+        return named[-1] if named else _DEFAULT_SEED
+
+    def _check_places(self) -> None:
+        """See that what tells runs apart stands where it does so."""
+        places = {f"variant '{name}'": options for name, options in self.variants.items()}
+        apart = [(place, name) for place in places for name in (_MODEL, _DATASET, _SEED)]
+        apart += [("'options'", name) for name in (_MODEL, _DATASET)]
+        places["'options'"] = self.options
+        for place, name in apart:
+            if name in places[place]:
+                raise ConfigError(
+                    f"Option '{name}' ({place}): expected under 'grid', or as --{name}=..., which"
+                    f" run every variant with each {name}; got {places[place][name]!r}"
+                )
 
 
 def _listed(value: Any) -> list[Any]:

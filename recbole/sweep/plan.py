@@ -9,7 +9,7 @@ from recbole.config import Config
 from recbole.errors import ConfigError, DataError
 from recbole.sweep.cell import Cell, cell_key, data_fingerprint
 from recbole.sweep.measures import find_measure
-from recbole.sweep.table import FAILED, FINISHED, ResultsTable, Row, missing_measures
+from recbole.sweep.table import FAILED, ResultsTable, Row, missing_measures
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Plan:
 
     Attributes:
         cells: by their keys; cells whose options come to the same are one, the first of them.
-        retry: whether failures of earlier sweeps are tried again; `attempts` tells them from those
-            of this one.
+        retry: whether failures of earlier sweeps, of runs and of measures, are tried again;
+            `attempts` tells them from those of this one.
         without_data: cells whose data is not there, with the reason.
     """
 
@@ -32,9 +32,10 @@ class Plan:
         """Whether there is something left to do for a cell."""
         if row is None:
             return True
+        again = self.retry and row.attempt <= self.attempts.get(key, 0)
         if row.status == FAILED:
-            return self.retry and row.attempt <= self.attempts.get(key, 0)
-        return bool(missing_measures(row, self.cells[key].measures, again=self.retry))
+            return again
+        return bool(missing_measures(row, self.cells[key].measures, again))
 
 
 def validated(cells: Iterable[Cell]) -> Iterator[tuple[Cell, Config]]:
@@ -79,5 +80,5 @@ def make_plan(
         else:
             key = cell_key(config, data)
             keyed[key] = keyed.get(key, cell).with_measures(cell.measures)
-    attempts = {row.key: row.attempt for row in table.rows(keyed) if row.status != FINISHED}
+    attempts = {row.key: row.attempt for row in table.rows(keyed)}
     return Plan(keyed, retry, attempts, absent)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from recbole.config import Config
 from recbole.data import Dataset, create_dataset
@@ -84,24 +84,29 @@ def run_cell(
     folder.mkdir(parents=True, exist_ok=True)
     before = table.row(key)
     clock = time.monotonic()
+
+    def still_mine() -> None:
+        if not claim.is_held:
+            raise Lost
+
     with _log_file(folder / "run.log"):
         logger.info("%s: %s", cell, cell.command())
         if before is not None and before.status == FINISHED:
-            row = before
+            row = replace(before, attempt=before.attempt + 1)
         else:
             row = new_row(cell, key, before, claim.holder)
             try:
-                row = _trained(row, cell, table, folder, read)
-            except TrainingInterrupted:
+                row = _trained(row, cell, table, read, still_mine)
+            except (TrainingInterrupted, Lost):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a run fails of is told in its row
                 logger.error("%s", traceback.format_exc())
                 row = replace(row, status=FAILED, error=in_words(error))
         if row.status == FINISHED:
             row = _measured(row, table, missing_measures(row, cell.measures, again=retry), read)
-        row = replace(row, ended=_now(), seconds=round(time.monotonic() - clock, 3))
-        if not claim.is_held:
-            raise Lost
+        seconds = row.seconds + time.monotonic() - clock
+        row = replace(row, ended=_now(), seconds=round(seconds, 3))
+        still_mine()
         table.put(row)
     return row
 
@@ -123,8 +128,13 @@ def new_row(cell: Cell, key: str, before: Row | None, holder: Holder) -> Row:
 
 
 def _trained(
-    row: Row, cell: Cell, table: ResultsTable, folder: Path, read: Callable[[Config], Dataset]
+    row: Row,
+    cell: Cell,
+    table: ResultsTable,
+    read: Callable[[Config], Dataset],
+    before_writing: Callable[[], None],
 ) -> Row:
+    folder = table.run_folder(row.key)
     config = cell.config(checkpoint_dir=str(folder), show_progress=False, log_tensorboard=False)
     left = _left_behind(folder)
     _clear(folder, left)
@@ -134,7 +144,7 @@ def _trained(
             f"{cell.dataset}: the data has changed since the sweep began; start it once more to"
             " run this as a cell of its own"
         )
-    run_prepared(config, dataset, resume_from=left)
+    run_prepared(config, dataset, resume_from=left and left.path, before_writing=before_writing)
     (path,) = folder.glob("*.pth")
     record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     epochs = record["epochs"]
@@ -143,6 +153,7 @@ def _trained(
     return replace(
         row,
         resumed=left is not None,
+        seconds=left.seconds if left else 0.0,
         device=record["device"],
         epochs=len(epochs),
         best_epoch=record["best_epoch"],
@@ -175,24 +186,34 @@ def _measured(
     return replace(row, measures={**row.measures, **found})
 
 
-def _left_behind(folder: Path) -> Path | None:
-    """The checkpoint of a run that was cut short here, if it can be read."""
+class _Left(NamedTuple):
+    """What a run that was cut short left: its checkpoint, and the seconds it had spent."""
+
+    path: Path
+    seconds: float
+
+
+def _left_behind(folder: Path) -> _Left | None:
+    """What a run that was cut short left here, if it can be gone on with."""
     for path in sorted(folder.glob("*.pth")):
         try:
-            checkpoint.read(path)
+            payload = checkpoint.read(path)
+            with checkpoint.understanding(path):
+                goes_on, seconds = checkpoint.can_go_on(payload), payload["record"]["seconds"]
         except CheckpointError as error:
             logger.warning("%s The run starts anew.", error)
             return None
+        if not goes_on:
+            logger.warning("%s holds no state to go on from. The run starts anew.", path)
+            return None
         logger.info("Going on from %s", path)
-        return path
+        return _Left(path, seconds)
     return None
 
 
-def _clear(folder: Path, checkpoint_file: Path | None) -> None:
-    """Remove what killed runs left, but for the log and the checkpoint to go on from."""
-    kept = (
-        [] if checkpoint_file is None else [checkpoint_file, checkpoint_file.with_suffix(".json")]
-    )
+def _clear(folder: Path, left: _Left | None) -> None:
+    """Remove what killed runs left, but for the log and what is to be gone on from."""
+    kept = [] if left is None else [left.path, left.path.with_suffix(".json")]
     for path in folder.iterdir():
         if path.is_file() and path.suffix != ".log" and path not in kept:
             path.unlink()

@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,19 +81,53 @@ class Search:
 
     def with_options(self, chosen: dict[str, Any]) -> Cell:
         """The run of one trial."""
-        return replace(self.cell, options={**self.cell.options, **chosen})
+        return self.cell.with_options(chosen, {known.name: known.source for known in self.space})
 
-    def open(self, worker: int = 0) -> Study:
-        """The study, which is made if it is not there; `worker` tells apart those that sample.
+    def make(self) -> bool:
+        """Make the study if it is not there; return whether it was not.
 
         Raises:
-            ConfigError: Optuna is not installed, the database cannot be used, or the study searches
-                other ranges.
+            ConfigError: Optuna is not installed, or the database cannot be used.
         """
         optuna = _optuna()
         config = self.with_options(examples(self.space)).config()
+        direction = "maximize" if config.evaluation.bigger_is_better else "minimize"
         try:
-            storage = optuna.storages.RDBStorage(
+            optuna.create_study(
+                study_name=self.study, storage=self._database(), direction=direction
+            )
+        except optuna.exceptions.DuplicatedStudyError:
+            return False
+        return True
+
+    def open(self, seed: int | None = None) -> Study:
+        """The study that `make` made.
+
+        Args:
+            seed: of what is proposed; None draws one. A study that goes on, or that several
+                machines are at, would propose the same again under the same seed.
+
+        Raises:
+            ConfigError: the database cannot be used, or the study searches other ranges.
+        """
+        optuna = _optuna()
+        study: Study = optuna.load_study(
+            study_name=self.study,
+            storage=self._database(),
+            sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=False),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=_WARM_UP),
+        )
+        self._check_ranges(study)
+        return study
+
+    def seed(self, worker: int) -> int:
+        """The seed of what a worker proposes to a new study."""
+        return (self.cell.seed + worker) % 2**32
+
+    def _database(self) -> Any:
+        optuna = _optuna()
+        try:
+            return optuna.storages.RDBStorage(
                 self.storage,
                 heartbeat_interval=_HEARTBEAT,
                 heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(
@@ -105,18 +139,6 @@ class Search:
             )
         except Exception as error:  # noqa: BLE001 - any driver's
             raise ConfigError(f"Option 'storage': cannot use {self.storage!r}: {error}") from None
-        study: Study = optuna.create_study(
-            study_name=self.study,
-            storage=storage,
-            load_if_exists=True,
-            direction="maximize" if config.evaluation.bigger_is_better else "minimize",
-            sampler=optuna.samplers.TPESampler(
-                seed=(self.cell.seed + worker) % 2**32, constant_liar=True, multivariate=False
-            ),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=_WARM_UP),
-        )
-        self._check_ranges(study)
-        return study
 
     def _check_ranges(self, study: Study) -> None:
         """See that a study's trials chose from the ranges that this search has."""
@@ -144,17 +166,19 @@ def search(wanted: Search, jobs: int, threads: int, say: Callable[[str], None] =
     """Make the trials that a study lacks, in one process or several.
 
     Raises:
-        ConfigError: see `Search.open` and `Search.check`.
+        ConfigError: see `Search.check`, `Search.make` and `Search.open`.
         RecBoleError: a process of the search died.
         TrainingInterrupted: Ctrl-C or SIGTERM came; the study keeps what has been tried.
     """
     wanted.check()
+    is_new = wanted.make()
     study = wanted.open()
+    seeds = [wanted.seed(worker) if is_new else None for worker in range(jobs)]
     if jobs == 1:
-        work(wanted, 0, threads, say)
+        work(wanted, seeds[0], threads, say)
         return study
     spawn = multiprocessing.get_context("spawn")
-    crew = [spawn.Process(target=_main, args=(wanted, n, threads)) for n in range(jobs)]
+    crew = [spawn.Process(target=_main, args=(wanted, seed, threads)) for seed in seeds]
     for process in crew:
         process.start()
     try:  # Ctrl-C ends the waiting; the processes are told below, and what they tried stays known
@@ -170,10 +194,12 @@ def search(wanted: Search, jobs: int, threads: int, say: Callable[[str], None] =
     return study
 
 
-def work(wanted: Search, worker: int, threads: int, say: Callable[[str], None] = print) -> None:
-    """Make trials until the study has enough."""
+def work(
+    wanted: Search, seed: int | None, threads: int, say: Callable[[str], None] = print
+) -> None:
+    """Make trials until the study has enough; for the seed see `Search.open`."""
     use_threads(threads)
-    study, dataset = wanted.open(worker), LastDataset()
+    study, dataset = wanted.open(seed), LastDataset()
 
     def objective(trial: Trial) -> float:
         chosen = {parameter.name: parameter.suggest(trial) for parameter in wanted.space}
@@ -205,10 +231,10 @@ def work(wanted: Search, worker: int, threads: int, say: Callable[[str], None] =
         study.optimize(objective, callbacks=[told], catch=(TrialFailed,))
 
 
-def _main(wanted: Search, worker: int, threads: int) -> None:
+def _main(wanted: Search, seed: int | None, threads: int) -> None:
     """What a process of a search does."""
     with as_child():
-        work(wanted, worker, threads, lambda line: print(line, file=sys.stderr))  # noqa: T201
+        work(wanted, seed, threads, lambda line: print(line, file=sys.stderr))  # noqa: T201
 
 
 def describe(trial: FrozenTrial) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,13 @@ class Parameter:
         kind: choice, uniform, loguniform or quniform, as in RecBole.
         values: the choices; or lowest and highest (of loguniform: their natural logarithms), and
             for quniform the step.
+        source: the file and line.
     """
 
     name: str
     kind: str
     values: tuple[Any, ...]
+    source: str = field(default="", compare=False)
 
     def suggest(self, trial: Trial) -> Any:
         """The value that a trial is to have."""
@@ -111,7 +113,7 @@ def _parameter(line: str, where: str) -> Parameter:
         raise ConfigError(f"{where}: expected '<option> <kind> <range>', got {line.strip()!r}")
     name, kind, text = words
     if kind == "choice":
-        return Parameter(name, kind, _choices(text, where))
+        return Parameter(name, kind, _choices(text, where), where)
     if kind not in _NUMBERS:
         raise ConfigError(
             f"{where}: expected {', '.join(_KINDS)}, got {kind!r}.{did_you_mean(kind, _KINDS)}"
@@ -128,7 +130,7 @@ def _parameter(line: str, where: str) -> Parameter:
         )
     if kind == "quniform" and numbers[2] <= 0:
         raise ConfigError(f"{where}: expected a step above 0, got {text!r}")
-    return Parameter(name, kind, tuple(numbers))
+    return Parameter(name, kind, tuple(numbers), where)
 
 
 def _choices(text: str, where: str) -> tuple[Any, ...]:

@@ -19,6 +19,9 @@ from recbole.sweep.table import FAILED, FINISHED, ResultsTable, missing_measures
 from recbole.trainer.interruption import interruptible
 
 _POLL = 0.5  # seconds
+#: A process that ends sooner than after so many seconds came to nothing; so many in a row are a
+#: fault that another process would meet too.
+_SOON, _TOO_OFTEN = 60.0, 3
 
 
 class SweepInterrupted(RecBoleError):  # noqa: N818 - an event, as KeyboardInterrupt is
@@ -41,7 +44,8 @@ def sweep(
     """Run every cell of a plan that is due; return when all have ended, here or elsewhere.
 
     Cells that fail are told of in their rows, and stop nothing. A process that dies, of a lack of
-    memory say, is replaced, and its cell counts as failed.
+    memory say, is replaced, and its cell counts as failed; one that is asked to end by SIGTERM is
+    replaced too, and its cell gone on with.
 
     Args:
         plan: what is to be run (see `make_plan`).
@@ -52,6 +56,7 @@ def sweep(
 
     Raises:
         SweepInterrupted: Ctrl-C or SIGTERM came; runs are saved and can be gone on with.
+        RecBoleError: processes end without having come to a cell, one after the other.
     """
     monitor = Monitor(plan, table, say)
     waiting = len(plan.cells) - len(monitor.ended)
@@ -83,6 +88,8 @@ class _Crew:
     def __init__(self, plan: Plan, table: ResultsTable, size: int) -> None:
         self._plan, self._table = plan, table
         self._threads = max(1, cores() // size)
+        self._started: dict[SpawnProcess, float] = {}
+        self._came_to_nothing = 0
         self._processes = [self._start() for _ in range(size)]
 
     def watch(self) -> bool:
@@ -92,8 +99,10 @@ class _Crew:
                 continue
             process.join()
             self._processes.remove(process)
+            lasted = time.monotonic() - self._started.pop(process)
             if process.exitcode:
-                self._report(process)
+                cause = _cause_of_death(process.exitcode)
+                self._heed(cause, died_of_a_cell=self._report(process, cause), lasted=lasted)
                 self._processes.append(self._start())
         return bool(self._processes)
 
@@ -114,33 +123,43 @@ class _Crew:
         arguments = (self._plan, self._table.folder, self._threads, self._table.claims.lease)
         process = multiprocessing.get_context("spawn").Process(target=worker.main, args=arguments)
         process.start()
+        self._started[process] = time.monotonic()
         return process
 
-    def _report(self, process: SpawnProcess) -> None:
-        """Write the row of the cell that a process died of.
+    def _heed(self, cause: str, died_of_a_cell: bool, lasted: float) -> None:
+        """Go on after the death of a process, unless the next would die like it.
 
         Raises:
-            RecBoleError: it died of none, so that another one would too.
+            RecBoleError: processes died of no cell and soon, several in a row.
         """
-        cause = _cause_of_death(process.exitcode or 0)
+        in_vain = not died_of_a_cell and lasted < _SOON
+        self._came_to_nothing = self._came_to_nothing + 1 if in_vain else 0
+        if self._came_to_nothing == _TOO_OFTEN:
+            raise RecBoleError(
+                f"{_TOO_OFTEN} processes of the sweep came to no cell, one after the other: {cause}"
+            )
+
+    def _report(self, process: SpawnProcess, cause: str) -> bool:
+        """Write the row of the cell that a process died of; return whether there is one."""
         for key, cell in self._plan.cells.items():
             holder = self._table.claims.holder(key)
             if holder is None or holder.pid != process.pid or not holder.has_ended:
                 continue
             claim = self._table.claims.take(key)
             if claim is None:  # another sweep was quicker to see that the cell is free
-                return
+                return True
             before = self._table.row(key)
             if before is not None and before.status == FINISHED:
-                lacking = missing_measures(before, cell.measures)
+                lacking = missing_measures(before, cell.measures, again=self._plan.retry)
                 failed = {name: {"error": cause} for name in lacking}
-                self._table.put(replace(before, measures={**before.measures, **failed}))
+                measures, attempt = {**before.measures, **failed}, before.attempt + 1
+                self._table.put(replace(before, measures=measures, attempt=attempt))
             else:
                 row = new_row(cell, key, before, holder)
                 self._table.put(replace(row, status=FAILED, error=cause, ended=row.started))
             claim.release()
-            return
-        raise RecBoleError(f"A process of the sweep came to no cell: {cause}")
+            return True
+        return False
 
 
 def _cause_of_death(exit_code: int) -> str:

@@ -36,9 +36,9 @@ class Row:
         variant: the name it had in the sweep that ran it.
         status: finished or failed; running only in `ResultsTable.everything`.
         error: why it failed.
-        attempt: 1, and one more for each failure before.
+        attempt: 1, and one more each time it was taken up again after it had failed, or to measure.
         resumed: whether it went on from a checkpoint.
-        seconds: from start to end of the last attempt, with measures.
+        seconds: that it took, with those before it was resumed, and with measures.
         epochs, best_epoch: trained, and the one whose weights are kept.
         valid, test: metrics of the validation and the test part under the best weights.
         seconds_per_epoch, seconds_training, seconds_per_evaluation: mean over epochs, all epochs

@@ -145,6 +145,17 @@ def read(path: str | Path) -> dict[str, Any]:
     return payload
 
 
+def can_go_on(payload: Mapping[str, Any]) -> bool:
+    """Whether training can go on from what `read` returned, or had come to its end.
+
+    Under save_step a checkpoint may hold the best weights of a run alone, which is then cut short.
+    """
+    return payload["resume"] is not None or payload["record"]["status"] not in (
+        "running",
+        "diverged",
+    )
+
+
 def load(path: str | Path, model_class: type | None = None, **overrides: Any) -> Checkpoint:
     """Read a checkpoint; `overrides` replace options of its run, such as `use_gpu=False`.
 

@@ -106,7 +106,7 @@ class Ensemble:
             scalars = {run.seed: stack.enter_context(_scalars(run, saved)) for run in live}
             if saved:
                 for run in live:
-                    run.trainer.record.write(run.trainer.files.record)
+                    run.trainer.write_record()
             models, optimizers = self._stack(live)
             while live:
                 try:
@@ -118,7 +118,7 @@ class Ensemble:
                 except TrainingDivergedError:
                     if saved:
                         for run in live:
-                            run.trainer.record.write(run.trainer.files.record)
+                            run.trainer.write_record()
                     raise
                 self._store(live, models, optimizers)
                 evaluated = self._evaluate(live, models)

@@ -44,6 +44,10 @@ class Trainer:
     Args:
         config: the options of the run.
         model: a context-aware model on the run's device.
+
+    Attributes:
+        before_writing: called before each file is written; what it raises ends the run, with all
+            that is on disk left as it is.
     """
 
     def __init__(self, config: Config, model: ContextRecommender) -> None:
@@ -69,6 +73,7 @@ class Trainer:
         self.norms = EmbeddingNorms(model, self.device) if self.options.track_norms else None
         self.epoch = 0  # the one being trained, or to be trained next
         self.finished = False
+        self.before_writing: Callable[[], None] = lambda: None
 
         # fp16's gradients underflow without; RecBole's users switch the scaler on themselves.
         asked = self.options.enable_scaler or self.options.precision == "fp16"
@@ -111,7 +116,7 @@ class Trainer:
         show = environment.show_progress if show_progress is None else show_progress
         log = logger.info if verbose else logger.debug
         if saved:  # at once, so that a folder that can't be written stops the run before it starts
-            self.record.write(self.files.record)
+            self.write_record()
         scalars = Scalars(self.files.tensorboard, environment.log_tensorboard and saved)
         with interruptible() as interruption, scalars:
             try:
@@ -132,7 +137,7 @@ class Trainer:
             except TrainingDivergedError:
                 if saved:
                     self.record.status = "diverged"
-                    self.record.write(self.files.record)
+                    self.write_record()
                 raise
         if saved and not self.finished:
             self._finish(train_data)
@@ -265,13 +270,14 @@ class Trainer:
         self.files = RunFiles(Path(resume_file))
         with checkpoint.understanding(resume_file):
             self.record = RunRecord.from_dict(payload["record"])
-        self.finished = payload["resume"] is None
-        if self.finished and self.record.status in ("running", "diverged"):
+            goes_on = checkpoint.can_go_on(payload)
+        if not goes_on:
             raise CheckpointError(
                 f"Checkpoint {resume_file} holds the weights of epoch {payload['best_epoch']}, but"
                 f" not the state to go on from: it was written under save_step="
                 f"{self.options.save_step}, and training was cut before the next one"
             )
+        self.finished = payload["resume"] is None
         if not self.finished:
             with checkpoint.understanding(resume_file):
                 state.restore(self, payload["resume"])
@@ -287,7 +293,7 @@ class Trainer:
 
     def _save(self, train_data: Loader, improved: bool, with_state: bool = True) -> None:
         """Write the record of the run and, where the weights to keep are new, the checkpoint."""
-        self.record.write(self.files.record)
+        self.write_record()
         if improved:
             self._write_checkpoint(train_data, state.capture(self) if with_state else None)
 
@@ -296,6 +302,11 @@ class Trainer:
         self.finished = True
         self.record.status = "trained"
         self._write_checkpoint(train_data, resume=None)
+        self.write_record()
+
+    def write_record(self) -> None:
+        """Bring the record of the run on disk up to date."""
+        self.before_writing()
         self.record.write(self.files.record)
 
     def _write_checkpoint(self, train_data: Loader, resume: dict[str, Any] | None) -> None:
@@ -308,6 +319,7 @@ class Trainer:
         payload = checkpoint.contents(
             self.config, train_data.dataset, weights, best, self.record.to_dict(), resume
         )
+        self.before_writing()
         checkpoint.write(self.files.checkpoint, payload)
 
     def _heed(self, interruption: Interruption) -> None:

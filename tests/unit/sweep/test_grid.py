@@ -1,6 +1,7 @@
 """Grids from files and from the command line, and the cells they come to."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,54 @@ def test_every_combination_the_first_seed_first(grid):
     )
     assert first.options == {"epochs": 2, "threshold": {"rating": 4}, "learning_rate": 0.1}
     assert cells[2].options["multi_cls"] == 5 and cells[2].variant.startswith("smooth")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"variants": {"a": {"seed": 5}}}, r"Option 'seed' \(variant 'a'\): expected under 'grid'"),
+        ({"variants": {"a": {"model": "NFM"}}}, r"Option 'model' \(variant 'a'\)"),
+        ({"options": {"dataset": "toy"}}, r"Option 'dataset' \('options'\).*got 'toy'"),
+    ],
+)
+def test_what_tells_runs_apart_stands_in_the_grid(grid, changed, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(grid, **changed).cells()
+
+
+def test_the_seed_of_a_run_without_an_axis_of_seeds(grid, tmp_path):
+    axes = {name: values for name, values in grid.axes.items() if name != "seed"}
+    plain = replace(grid, axes=axes)
+    assert {cell.seed for cell in plain.cells()} == {2020}
+    (tmp_path / "a.yaml").write_text("seed: 7")
+    (tmp_path / "NFM.yaml").write_text("seed: 8")
+    (tmp_path / "WideDeep.yaml").write_text("epochs: 1")
+    filed = plain.with_config_files([str(tmp_path / name) for name in ("a.yaml", "{model}.yaml")])
+    assert {(cell.model, cell.seed) for cell in filed.cells()} == {("WideDeep", 7), ("NFM", 8)}
+    assert {cell.config()["seed"] for cell in filed.cells()} == {7, 8}
+    optioned = replace(filed, options={**filed.options, "seed": 9})
+    assert {cell.seed for cell in optioned.cells()} == {9}
+    assert {cell.seed for cell in filed.with_command_line(["--seed=1"]).cells()} == {1}
+    with pytest.raises(ConfigError, match=r"Option 'seed': expected a whole number"):
+        (tmp_path / "a.yaml").write_text("seed: x")
+        filed.cells()
+
+
+def test_messages_name_the_source_of_an_option(grid, tmp_path):
+    path = str(tmp_path / "grid.yaml")
+
+    def source_of(name, cell):
+        return cell.config().sources[name]
+
+    cell = grid.cells()[-1]
+    assert source_of("learning_rate", cell) == path and source_of("epochs", cell) == path
+    assert source_of("multi_cls", cell) == f"{path}, 'smooth'"
+    given = grid.with_command_line(["--learning_rate=0.5,0.6", "--epochs=3"]).cells()[-1]
+    assert source_of("learning_rate", given) == source_of("epochs", given) == "command line"
+    assert source_of("multi_cls", given) == f"{path}, 'smooth'"
+    wrong = replace(grid, variants={"smooth": {"multi_clss": 5}}).cells()[0]
+    with pytest.raises(ConfigError, match=r"'multi_clss' \(.*grid.yaml, 'smooth'\)"):
+        wrong.config()
 
 
 def test_the_command_line_wins(grid):

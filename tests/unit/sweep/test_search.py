@@ -139,6 +139,18 @@ def test_a_study_is_gone_on_with_and_never_overfilled(wanted):
     assert len(search(more, jobs=1, threads=1).trials) == 6
 
 
+def test_a_new_study_follows_the_seed_and_one_that_goes_on_proposes_anew(wanted):
+    def rates(study):
+        return [trial.params["learning_rate"] for trial in study.trials]
+
+    first = rates(search(wanted, jobs=1, threads=1))
+    assert rates(search(replace(wanted, study="again"), jobs=1, threads=1)) == first
+    assert not wanted.make()
+    for trials in (6, 8):
+        search(replace(wanted, trials=trials), jobs=1, threads=1)
+    assert len(set(rates(wanted.open()))) == 8
+
+
 def test_nothing_is_left_but_the_study(wanted, tmp_path):
     search(wanted, jobs=1, threads=1)
     assert not (tmp_path / "saved").exists()
@@ -262,8 +274,10 @@ def test_choices_may_depend_on_each_other(wanted, file):
 
 
 def test_the_last_worker_has_a_seed_of_its_own(wanted):
-    last = replace(wanted.cell, seed=2**32 - 1)
-    Search(**{**vars(wanted), "cell": last}).open(worker=1)
+    last = Search(**{**vars(wanted), "cell": replace(wanted.cell, seed=2**32 - 1)})
+    last.make()
+    last.open(last.seed(worker=1))
+    assert [last.seed(worker) for worker in (0, 1, 2)] == [2**32 - 1, 0, 1]
 
 
 def test_no_trial_at_all(wanted, monkeypatch, tmp_path):
@@ -277,10 +291,10 @@ def test_no_trial_at_all(wanted, monkeypatch, tmp_path):
 
 
 def test_two_workers_share_a_study(wanted):
-    first = wanted.open(0)
-    work(Search(**{**vars(wanted), "trials": 2}), 0, 1)
-    work(wanted, 1, 1)
-    first = wanted.open(0)
+    assert wanted.make()
+    work(Search(**{**vars(wanted), "trials": 2}), wanted.seed(0), 1)
+    work(wanted, wanted.seed(1), 1)
+    first = wanted.open()
     assert len(first.trials) == 4
     rates = [trial.params["learning_rate"] for trial in first.trials]
     assert len(set(rates)) == 4  # a worker does not propose what another has
@@ -301,7 +315,8 @@ def test_the_command(toy, tmp_path, file, capsys):
     assert "is searched for, and set to 1" in capsys.readouterr().err
     hyper.write_text("learning_rat uniform 0,1")
     assert main(command) == 2
-    assert "Did you mean 'learning_rate'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"'learning_rat' ({hyper}, line 1)" in said and "Did you mean 'learning_rate'" in said
     hyper.write_text("learning_rate uniform 0.1,1")
     assert main([*command, "--storage=nonsense"]) == 2
     assert "Option 'storage': cannot use 'nonsense'" in capsys.readouterr().err

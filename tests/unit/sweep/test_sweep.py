@@ -1,6 +1,7 @@
 """Sweeps in one process and in several: what is run, what is not, what is told."""
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -13,13 +14,13 @@ import pytest
 
 from recbole.commands.command_line import main
 from recbole.config import Config
-from recbole.errors import DataError
+from recbole.errors import DataError, RecBoleError
 from recbole.sweep import run, worker
 from recbole.sweep.cell import Cell
 from recbole.sweep.grid import Grid
 from recbole.sweep.measures import MEASURES
 from recbole.sweep.plan import make_plan
-from recbole.sweep.sweep import sweep
+from recbole.sweep.sweep import _Crew, sweep
 from recbole.sweep.table import FAILED, ResultsTable, Row
 from recbole.trainer import Trainer
 from recbole.trainer.interruption import TrainingInterrupted
@@ -209,6 +210,32 @@ def test_a_measure_that_fails_leaves_the_run_finished(toy, results, monkeypatch)
     assert row.measures["odd"] == {"error": "ValueError: .pth"}
 
 
+def test_a_measure_that_fails_again_is_told_and_ends(toy, results, monkeypatch, capsys):
+    monkeypatch.setitem(MEASURES, "odd", f"{__name__}:broken")
+    (results.folder.parent / "grid.yaml").write_text(
+        json.dumps({"options": {**toy, "mlp_hidden_size": [8], "epochs": 1}, "measures": ["odd"]})
+    )
+    some = Grid.read("grid.yaml").with_command_line(["--model=WideDeep", "--dataset=toy"]).cells()
+    for attempt in (1, 2, 3):
+        plan = plan_of(some, results, retry=True)
+        worker.work(plan, results)
+        (row,) = results.rows()
+        assert row.attempt == attempt and row.measures["odd"] == {"error": "ValueError: .pth"}
+        assert not plan.is_due(row.key, row)
+    command = ["sweep", "grid.yaml", "--model=WideDeep", "--dataset=toy", "--results=results"]
+    assert main([*command, "--retry"]) == 1
+    assert "odd" in capsys.readouterr().err
+
+
+def test_seconds_add_up(toy, results):
+    some = cells(toy, seeds=[1])
+    worker.work(plan_of(some, results), results)
+    (row,) = results.rows()
+    results.put(replace(row, seconds=1000.0))
+    worker.work(plan_of([cell.with_measures(["ranking"]) for cell in some], results), results)
+    assert 1000 < results.row(row.key).seconds < 1100
+
+
 @pytest.mark.parametrize("step", [3, 9])
 def test_an_interrupted_run_goes_on(toy, tmp_path, monkeypatch, step):
     """Steps: within the first epoch, and in the second."""
@@ -230,6 +257,8 @@ def test_an_interrupted_run_goes_on(toy, tmp_path, monkeypatch, step):
     worker.work(plan_of(some, cut), cut)
     (row,), (expected,) = cut.rows(), whole.rows()
     assert row.resumed and not expected.resumed
+    record = json.loads((cut.folder / row.record).read_text())
+    assert row.seconds >= record["seconds"] > row.seconds_training
     assert (row.test, row.valid, row.epochs) == (expected.test, expected.valid, expected.epochs)
 
 
@@ -244,6 +273,50 @@ def test_what_another_process_has_taken_over_is_dropped(toy, results):
         run.run_cell(cell, key, claim, results, run.LastDataset().read)
     assert results.rows() == []
     other.release()
+
+
+def test_what_has_lost_its_claim_writes_no_more(toy, results, monkeypatch):
+    """As where another machine has taken over a process that was asleep."""
+    (cell,) = cells(toy, seeds=[1], epochs=4)
+    (key,) = plan_of([cell], results).cells
+    claim, plain, seen = results.claims.take(key), Trainer._validate, {}
+
+    def files():
+        folder = results.run_folder(key)
+        return {path: path.read_bytes() for path in folder.iterdir() if path.suffix != ".log"}
+
+    def _validate(self, epoch, *rest):
+        if epoch.epoch == 2:
+            seen.update(files())
+            other = claim.path.with_name(f"{key}.{claim.generation + 1}")
+            other.write_text(claim.path.read_text())
+        return plain(self, epoch, *rest)
+
+    monkeypatch.setattr(Trainer, "_validate", _validate)
+    with pytest.raises(run.Lost):
+        run.run_cell(cell, key, claim, results, run.LastDataset().read)
+    assert len(seen) == 2 and files() == seen
+    assert results.rows() == []
+
+
+def test_a_checkpoint_without_the_state_to_go_on_from_is_no_obstacle(toy, results, monkeypatch):
+    """What a killed run leaves under save_step: the best weights, and not how training stood."""
+    some = cells(toy, seeds=[1], epochs=3, save_step=0)
+    plan = plan_of(some, results)
+    (key,) = plan.cells
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_finish", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        killed = multiprocessing.get_context("fork").Process(
+            target=worker.work, args=(plan, results)
+        )
+        killed.start()
+        killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    (left,) = results.run_folder(key).glob("*.pth")
+    worker.work(plan, results)
+    row = results.row(key)
+    assert row.status == "finished" and not row.resumed and row.epochs == 3
+    assert (results.folder / row.checkpoint).name != left.name or not left.exists()
 
 
 def test_data_that_changes_under_a_sweep_is_noticed(toy, results, tmp_path):
@@ -393,6 +466,51 @@ def test_a_process_that_is_killed_fails_its_cell_alone(toy, results, monkeypatch
     (failed,) = monitor.failed
     assert failed.key == keys[0] and "SIGKILL (often: out of memory)" in failed.error
     assert results.row(keys[1]).status == "finished"
+
+
+def test_a_process_that_is_asked_to_end_is_replaced_and_its_cell_gone_on_with(toy, results):
+    """As an administrator does; the one beside it goes on undisturbed."""
+    some = cells(toy, epochs=300, eval_step=0)
+    plan = plan_of(some, results)
+    key = next(iter(plan.cells))
+    asked = []
+
+    def ask(monitor):
+        holder = results.claims.holders().get(key)
+        begun = list(results.run_folder(key).glob("*.pth"))
+        if holder is not None and begun and not asked:
+            asked.append(holder.pid)
+            os.kill(holder.pid, signal.SIGTERM)
+
+    monitor = sweep(plan, results, jobs=2, say=lambda line: None, on_poll=ask)
+    assert asked and not monitor.failed
+    row = results.row(key)
+    assert row.resumed and row.epochs == 300 and row.pid != asked[0]
+    assert trainings(results)[next(k for k in plan.cells if k != key)] == 1
+
+
+def test_a_process_that_dies_of_a_measure_is_told_once(toy, results, monkeypatch):
+    plan = plan_of([cell.with_measures(["norms"]) for cell in cells(toy, seeds=[1])], results)
+    (key,) = plan.cells
+    tried = replace(plan, retry=True, attempts={key: 1})
+    results.put(Row(key, "WideDeep", "toy", 1, "v", "c", measures={"norms": {"error": "no luck"}}))
+    dead = multiprocessing.get_context("fork").Process(target=results.claims.take, args=(key,))
+    dead.start()
+    dead.join()
+    assert tried.is_due(key, results.row(key))
+    monkeypatch.setattr(_Crew, "_start", lambda self: None)
+    crew = _Crew(tried, results, size=1)
+    assert crew._report(dead, "the process was ended by SIGKILL")
+    row = results.row(key)
+    assert row.measures["norms"] == {"error": "the process was ended by SIGKILL"}
+    assert row.status == "finished" and not tried.is_due(key, row)
+
+
+def test_processes_that_come_to_nothing_end_the_sweep(toy, results, monkeypatch):
+    """A module that cannot be imported, for instance."""
+    monkeypatch.setattr(worker, "main", os._exit)  # with the plan for a status: a TypeError
+    with pytest.raises(RecBoleError, match=r"3 processes of the sweep came to no cell.*status 1"):
+        sweep(plan_of(cells(toy), results), results, jobs=1, say=lambda line: None)
 
 
 def test_levels_of_one_seed_are_not_those_of_another(toy):
