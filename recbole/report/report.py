@@ -15,7 +15,7 @@ from recbole.report.reproduction import ORIGINAL, RATIO, SMOOTH, Reproduction
 from recbole.report.results import Results, test_metric
 from recbole.report.statistics import Comparison
 from recbole.report.tables import all_tables
-from recbole.report.text import comma_separated, figure_markdown, markdown
+from recbole.report.text import comma_separated, figure_markdown, listed, markdown
 from recbole.sweep.monitor import duration
 from recbole.sweep.option_text import option_text
 from recbole.sweep.table import ResultsTable
@@ -39,6 +39,7 @@ def write_report(reproduction: Reproduction, table: ResultsTable, folder: str | 
     lead = _lead(results)
     title = f"Scaled supervision on {reproduction.dataset}: a reproduction"
     figures = all_figures(results)
+    missing = [f"{cell}: {reason}" for cell, reason in results.unfinished.items()]
     text = page(
         title,
         lead,
@@ -46,7 +47,7 @@ def write_report(reproduction: Reproduction, table: ResultsTable, folder: str | 
         figures,
         runs,
         _environment(results, table),
-        [f"{cell}: {reason}" for cell, reason in results.unfinished.items()],
+        missing,
     )
     for one in (*tables, runs):
         _write(folder / f"{one.name}.csv", comma_separated(one))
@@ -56,6 +57,7 @@ def write_report(reproduction: Reproduction, table: ResultsTable, folder: str | 
                 _write(folder / name, picture.svg)
     said = "\n\n".join([f"# {title}", *lead])
     parts = [*map(markdown, tables), *map(figure_markdown, figures), markdown(runs)]
+    parts.append(listed("What was not run", missing))
     _write(folder / "report.md", "\n".join([said, "", *parts]))
     _write(folder / "report.html", text)
     return folder / "report.html"

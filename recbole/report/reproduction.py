@@ -59,12 +59,13 @@ class Reproduction:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        for name in self.models:
-            if name not in MODEL_NAMES:
-                raise ConfigError(
-                    f"Option 'models': expected some of {', '.join(MODELS)}, got {name!r}."
-                    f"{did_you_mean(name, MODELS)}"
-                )
+        for option, names in (("models", self.models), ("detail", self.detail)):
+            for name in names:
+                if name not in MODEL_NAMES:
+                    raise ConfigError(
+                        f"Option '{option}': expected some of {', '.join(MODELS)}, got {name!r}."
+                        f"{did_you_mean(name, MODELS)}"
+                    )
         for name in self.options:
             if name in _GONE_THROUGH:
                 raise ConfigError(

@@ -18,7 +18,7 @@ from recbole.report.entries import (
 from recbole.report.paper import PaperFigures
 from recbole.report.reproduction import LOGIT, ORIGINAL, RATIO, SMOOTH, ablation_name
 from recbole.report.results import Reader, Results, measure, ranking_metric, test_metric
-from recbole.report.statistics import Comparison
+from recbole.report.statistics import Comparison, Sample
 from recbole.sweep.table import Row
 
 
@@ -71,9 +71,7 @@ def _original_and_smooth(
     rows = []
     for heading, (key, read, digits) in metrics.items():
         for model in results.reproduction.models:
-            compared = Comparison.of(
-                results.sample(model, ORIGINAL, read), results.sample(model, SMOOTH, read)
-            )
+            compared, *shown = _compared(results, model, (ORIGINAL, SMOOTH), read)
             published = paper.metrics.get(model, {}).get(key)
             theirs = (
                 [Entry("–")] * 3
@@ -88,8 +86,8 @@ def _original_and_smooth(
                 [
                     Entry(heading),
                     Entry(model),
-                    spread(compared.before, digits, before),
-                    spread(compared.after, digits, after),
+                    spread(shown[0], digits, before),
+                    spread(shown[1], digits, after),
                     change(compared.change_percent, (*before, *after)),
                     probability(compared.p_value, (*before, *after)),
                     Entry(str(len(compared.seeds)), len(compared.seeds)),
@@ -99,8 +97,8 @@ def _original_and_smooth(
     columns = ["metric", "model", ORIGINAL, SMOOTH, "Δ%", "p", "seeds"]
     columns += ["paper: original", "paper: smooth", "paper: Δ%"]
     explained = (
-        f"Mean ± standard deviation over seeds that both have; smooth: λ = {RATIO:g}. p: Student's"
-        " paired test, two-sided. "
+        "Mean ± standard deviation over seeds that both have, or those of the one that has been"
+        f" run; smooth: λ = {RATIO:g}. p: Student's paired test, two-sided. "
     )
     return ReportTable(name, title, columns, rows, explained + note)
 
@@ -172,12 +170,7 @@ def steepness(results: Results) -> ReportTable:
     rows = []
     for model in results.reproduction.detailed:
         for title, read in quantities.items():
-            compared = Comparison.of(
-                results.sample(model, ORIGINAL, read), results.sample(model, SMOOTH, read)
-            )
-            both = bool(compared.seeds)
-            before = compared.before if both else results.sample(model, ORIGINAL, read)
-            after = compared.after if both else results.sample(model, SMOOTH, read)
+            compared, before, after = _compared(results, model, (ORIGINAL, SMOOTH), read)
             runs = [_runs(results, model, variant) for variant in (ORIGINAL, SMOOTH)]
             rows.append(
                 [
@@ -204,16 +197,14 @@ def aggregation(results: Results) -> ReportTable:
     for model in results.reproduction.models:
         for title, key in (("AUC %", "auc"), ("LogLoss × 100", "logloss")):
             read = test_metric(key)
-            compared = Comparison.of(
-                results.sample(model, SMOOTH, read), results.sample(model, LOGIT, read)
-            )
+            compared, prob, logit = _compared(results, model, (SMOOTH, LOGIT), read)
             runs = [_runs(results, model, variant) for variant in (SMOOTH, LOGIT)]
             rows.append(
                 [
                     Entry(model),
                     Entry(title),
-                    spread(compared.before, 2, runs[0]),
-                    spread(compared.after, 2, runs[1]),
+                    spread(prob, 2, runs[0]),
+                    spread(logit, 2, runs[1]),
                     change(compared.change_percent, runs[0] + runs[1]),
                     probability(compared.p_value, runs[0] + runs[1]),
                 ]
@@ -234,6 +225,7 @@ def ablations(results: Results) -> ReportTable:
         variants |= {name: ablation_name(name) for name in names}
         for title, variant in variants.items():
             runs = _runs(results, model, variant)
+            both = tuple(dict.fromkeys((*_runs(results, model, ORIGINAL), *runs)))
             auc, loss = (
                 Comparison.of(
                     results.sample(model, ORIGINAL, test_metric(key)),
@@ -246,16 +238,29 @@ def ablations(results: Results) -> ReportTable:
                     Entry(model),
                     Entry(title),
                     spread(auc.after, 2, runs),
-                    change(auc.change_percent if title != ORIGINAL else None, runs),
-                    probability(auc.p_value, runs),
+                    change(auc.change_percent if title != ORIGINAL else None, both),
+                    probability(auc.p_value, both),
                     spread(loss.after, 2, runs),
-                    change(loss.change_percent if title != ORIGINAL else None, runs),
+                    change(loss.change_percent if title != ORIGINAL else None, both),
                     Entry(str(len(auc.seeds)), len(auc.seeds)),
                 ]
             )
     columns = ["model", "variant", "AUC %", "Δ%", "p", "LogLoss × 100", "Δ%", "seeds"]
     note = "Δ% and p against the binary model under the same seeds."
     return ReportTable("ablations", "Ablations", columns, rows, note)
+
+
+def _compared(
+    results: Results, model: str, variants: tuple[str, str], read: Reader
+) -> tuple[Comparison, Sample, Sample]:
+    """Two variants over the seeds that both have, and what to show of each.
+
+    That is the same seeds, but all of a variant's own where the other has not been run.
+    """
+    first, second = (results.sample(model, variant, read) for variant in variants)
+    compared = Comparison.of(first, second)
+    shown = (compared.before, compared.after) if compared.seeds else (first, second)
+    return compared, *shown
 
 
 def _runs(results: Results, model: str, variant: str) -> tuple[str, ...]:

@@ -28,6 +28,12 @@ def figure_markdown(figure: ReportFigure) -> str:
     return "\n".join([*lines, figure.note, ""])
 
 
+def listed(title: str, lines: Sequence[str]) -> str:
+    """A heading and a list; nothing where there is nothing to list."""
+    points = (f"- {' '.join(line.split())}" for line in lines)
+    return "\n".join([f"## {title}", "", *points, ""]) if lines else ""
+
+
 def comma_separated(table: ReportTable) -> str:
     """All cells as read, with the runs behind each row in a last column."""
     text = io.StringIO()

@@ -14,6 +14,7 @@ from typing import Any
 from recbole.config import Config
 from recbole.config.sources import COMMAND_LINE, Layer
 from recbole.data.download import ensure_dataset
+from recbole.data.source_files import sha256
 from recbole.errors import ConfigError
 from recbole.sweep.option_text import option_text
 
@@ -147,5 +148,4 @@ def _identity(path: Path) -> tuple[int, int]:
 
 @cache
 def _sha256(path: Path, size: int, changed: int) -> str:  # noqa: ARG001 - a changed file is another
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256(path)

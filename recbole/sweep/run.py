@@ -146,7 +146,7 @@ def _trained(
         )
     run_prepared(config, dataset, resume_from=left and left.path, before_writing=before_writing)
     (path,) = folder.glob("*.pth")
-    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    record = _record_of(path)
     epochs = record["epochs"]
     evaluations = [e["valid_seconds"] for e in epochs if e["valid_seconds"] is not None]
     training = [epoch["train_seconds"] for epoch in epochs]
@@ -170,15 +170,26 @@ def _trained(
     )
 
 
+def _record_of(path: Path) -> dict[str, Any]:
+    """The record beside the checkpoint of a run that has finished."""
+    record = path.with_suffix(".json")
+    if not (path.exists() and record.exists()):
+        raise CheckpointError(
+            f"Checkpoint {path} and its record are not both there: results.parquet is handed on"
+            " without them; the run's command trains it again"
+        )
+    return dict(json.loads(record.read_text(encoding="utf-8")))
+
+
 def _measured(
     row: Row, table: ResultsTable, names: Sequence[str], read: Callable[[Config], Dataset]
 ) -> Row:
-    assert row.checkpoint is not None and row.record is not None
+    assert row.checkpoint is not None
     path = table.folder / row.checkpoint
     found: dict[str, dict[str, Any]] = {}
     for name in names:
         try:
-            record = json.loads((table.folder / row.record).read_text(encoding="utf-8"))
+            record = _record_of(path)
             found[name] = find_measure(name)(Trained(path, record, read))
         except Exception as error:  # noqa: BLE001 - a measure that fails leaves the run finished
             logger.error("measure %s: %s", name, traceback.format_exc())

@@ -5,7 +5,8 @@
     <folder>/runs/<key>/         the cell's checkpoint, record and log
     <folder>/results.parquet     all rows as one table, for other programs to read
 
-Somebody who is given `results.parquet` alone has the rows too: opened, it is taken apart again.
+Somebody who is given `results.parquet` alone has the rows too: opened, it is taken apart again, and
+so is one that takes the place of an older one. A row that is there already stays as it is.
 
 A row is a file of its own, moved into place whole: nothing can be lost by two processes writing at
 once, or by one that is killed while it writes, and no file needs a lock.
@@ -19,7 +20,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from recbole.data.staging import move_into_place, replacing, staging_folder
+from recbole.data.source_files import sha256
+from recbole.data.staging import replacing
 from recbole.errors import DataError
 from recbole.sweep.claims import LEASE, Claims
 from recbole.trainer.record import finite
@@ -122,26 +124,36 @@ class ResultsTable:
         self.folder = Path(folder)
         self.rows_folder = self.folder / "rows"
         self._exported = self.folder / "results.parquet"
-        if not self.rows_folder.exists():
-            self._unpack()
-        self.rows_folder.mkdir(parents=True, exist_ok=True)
+        self._known = self.rows_folder / ".exported"  # the SHA-256 of the last one, read or written
+        self._take_in(self._from_elsewhere())
         self.claims = Claims(self.folder / "claims", lease)
 
-    def _unpack(self) -> None:
-        """Write the rows of a table that came as `results.parquet` alone."""
+    def _from_elsewhere(self) -> list[Row]:
+        """The rows of a `results.parquet` that this folder has neither written nor read before."""
         from pyarrow import ArrowException, parquet
 
         if not self._exported.exists():
-            return
+            return []
+        if self._known.exists() and self._known.read_text() == sha256(self._exported):
+            return []
         try:
             lines = parquet.read_table(self._exported).to_pylist()
-            rows = [Row.of_flat(line) for line in lines if line["status"] in (FINISHED, FAILED)]
+            return [Row.of_flat(line) for line in lines if line["status"] in (FINISHED, FAILED)]
         except (ArrowException, KeyError, TypeError, json.JSONDecodeError) as error:
             raise DataError(f"{self._exported}: expected a table of results: {error}") from None
-        with staging_folder(self.rows_folder) as folder:
-            for row in rows:
-                (folder / f"{row.key}.json").write_text(_text(row), encoding="utf-8")
-            move_into_place(folder, self.rows_folder)
+
+    def _take_in(self, rows: Iterable[Row]) -> None:
+        """Write rows from elsewhere, but for those that are here."""
+        self.rows_folder.mkdir(parents=True, exist_ok=True)
+        for row in rows:
+            if not (self.rows_folder / f"{row.key}.json").exists():
+                self.put(row)
+        if self._exported.exists():
+            self._remember()
+
+    def _remember(self) -> None:
+        with replacing(self._known) as temporary:
+            temporary.write_text(sha256(self._exported))
 
     def run_folder(self, key: str) -> Path:
         """Where the files of a cell lie."""
@@ -199,6 +211,7 @@ class ResultsTable:
             )
             with replacing(path) as temporary:
                 parquet.write_table(table, temporary)
+            self._remember()
             if self.rows() == rows:  # none ended meanwhile, whose table this would have replaced
                 return path
 

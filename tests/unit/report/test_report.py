@@ -80,6 +80,8 @@ def test_ablations_come_from_their_file(table, tmp_path):
     assert [x["variant"] for x in lines(shown)] == [ORIGINAL, SMOOTH, "odd"]
     assert line_of(shown, variant="odd")["AUC %"] == "72.10 ± 1.56"
     assert line_of(shown, variant=ORIGINAL)["Δ%"] == "–"
+    changed = next(row for row in shown.rows if row[1].text == "odd")[3]
+    assert len(changed.runs) == 4  # of both variants, two seeds each
 
 
 @pytest.mark.parametrize(
@@ -197,15 +199,24 @@ def test_what_was_not_run_is_said_and_not_invented(table):
     fill(table, wanted, leave_out=lambda cell: cell.variant != ORIGINAL)
     results = Results.read(wanted, table)
     line = line_of(prediction(results, NO_PAPER), metric="AUC %", model="WideDeep")
-    assert (line[ORIGINAL], line[SMOOTH], line["Δ%"], line["p"]) == (
-        "not run",
+    assert (line[ORIGINAL], line[SMOOTH], line["Δ%"], line["p"], line["seeds"]) == (
+        "71.00 ± 1.00",
         "not run",
         "–",
         "–",
+        "0",
     )
     assert set(results.unfinished.values()) == {"not run", "failed: <b>no luck</b>"}
     pictures = [picture for figure in all_figures(results) for picture in figure.pictures]
     assert {picture.svg for picture in pictures} == {None}
+
+
+def test_an_aggregation_that_was_not_run_leaves_the_other(table):
+    wanted = reproduction()
+    fill(table, wanted, leave_out=lambda cell: cell.variant == LOGIT)
+    shown = aggregation(Results.read(wanted, table))
+    line = line_of(shown, metric="AUC %", model="WideDeep")
+    assert (line["prob: Eq. 11"], line["logit: released code"]) == ("72.30 ± 1.15", "not run")
 
 
 def test_a_run_that_two_variants_share_is_missed_once(table):
@@ -260,6 +271,8 @@ def test_the_files_of_a_report(table, tmp_path):
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| AUC % | WideDeep | 71.00 ± 1.00 | 72.30 ± 1.15 | +1.83 | 0.025 | 3 |" in text
     assert "AUC rises for 2 of 2 models" in text
+    _, _, missing = text.partition("## What was not run")
+    assert "- toy WideDeep smooth, λ = 0.1 seed 2: not run" in missing
     linked = re.findall(r"!\[[^]]+\]\((.+?)\)", text)
     assert sorted(linked) == sorted(path.name for path in (tmp_path / "out").glob("*.svg"))
     assert {name.rsplit("-", 1)[0] for name in linked} == {"figure-2", "figure-3", "figure-4"}
@@ -282,6 +295,7 @@ def test_the_command_reports_without_running(table, tmp_path, capsys):
         ("--seeds=a", "Option 'seeds': expected whole numbers, with commas, got 'a'"),
         ("--ratios=x", "Option 'ratios': expected numbers"),
         ("--models=WideDep", "Did you mean 'WideDeep'"),
+        ("--detail=NFM,WideDep", "Option 'detail': expected some of"),
         ("--epoch=3", "Did you mean 'epochs'"),
         ("--model=NFM", "Unknown option 'model' (command line). Did you mean 'models'?"),
         ("--seed=4", "Option 'seed': a reproduction goes through several. Did you mean 'seeds'?"),

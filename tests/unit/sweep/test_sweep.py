@@ -227,6 +227,17 @@ def test_a_measure_that_fails_again_is_told_and_ends(toy, results, monkeypatch, 
     assert "odd" in capsys.readouterr().err
 
 
+def test_a_measure_needs_the_checkpoint(toy, results):
+    """`results.parquet` is handed on without."""
+    some = cells(toy, seeds=[1])
+    worker.work(plan_of(some, results), results)
+    (row,) = results.rows()
+    (results.folder / row.checkpoint).unlink()
+    worker.work(plan_of([cell.with_measures(["ranking"]) for cell in some], results), results)
+    error = results.row(row.key).measures["ranking"]["error"]
+    assert error.startswith(f"Checkpoint {results.folder / row.checkpoint} and its record are not")
+
+
 def test_seconds_add_up(toy, results):
     some = cells(toy, seeds=[1])
     worker.work(plan_of(some, results), results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -40,6 +41,27 @@ def test_all_rows_come_back(shared):
 
 def test_a_row_that_was_removed_stays_removed(shared):
     (ResultsTable(shared).rows_folder / "a1.json").unlink()
+    assert ResultsTable(shared).rows() == [FAILED_ROW]
+
+
+def test_a_newer_table_brings_its_further_rows(shared, tmp_path):
+    """As where the one in a repository has been updated; a row that is here stays as it is."""
+    here = ResultsTable(shared)
+    here.put(replace(FINISHED_ROW, epochs=8))
+    here.export()
+    there = ResultsTable(tmp_path / "own")
+    there.put(replace(FINISHED_ROW, key="c3"))
+    shutil.copy(there.export(), shared)
+    table = ResultsTable(shared)
+    assert {row.key: row.epochs for row in table.rows()} == {"a1": 8, "b2": 0, "c3": 7}
+    table.export()
+    assert len(ResultsTable(shared).rows()) == 3
+
+
+def test_an_export_of_its_own_brings_nothing_back(shared):
+    table = ResultsTable(shared)
+    table.export()
+    (table.rows_folder / "a1.json").unlink()
     assert ResultsTable(shared).rows() == [FAILED_ROW]
 
 
