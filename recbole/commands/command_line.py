@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -136,6 +137,8 @@ def _main(arguments: Sequence[str]) -> None:
         show_config(Config(flags.model, flags.dataset, files, command_line=options))
         return
     if flags.resume is not None:
+        _check_resume(flags)
+        quick_start.refuse_other_results(options)
         _print_result(quick_start.resume(flags.resume, **options))
         return
     result = quick_start.run(
@@ -150,6 +153,20 @@ def _main(arguments: Sequence[str]) -> None:
         command_line=options,
     )
     _print_result(result)
+
+
+def _check_resume(flags: argparse.Namespace) -> None:
+    """Refuse what a resumed run would not read.
+
+    Raises:
+        ConfigError: names it.
+    """
+    for name, default in vars(_parser().parse_args([])).items():
+        if name not in ("resume", "show_config") and getattr(flags, name) != default:
+            raise ConfigError(
+                f"Option '{name}': a resumed run has all its options from its checkpoint,"
+                f" {flags.resume}; leave it out"
+            )
 
 
 def _print_result(result: dict[str, Any]) -> None:

@@ -136,15 +136,19 @@ def main(arguments: Sequence[str]) -> None:
         grid = grid.with_config_files(paths_in(flags.config_files))
     if flags.measures is not None:
         grid = grid.with_measures(flags.measures)
-    if flags.dry_run:
-        _print_commands(grid)
-        return
     folder = Path(flags.results or grid.results or _RESULTS)
     if flags.search is not None:
-        from recbole.commands.search_terminal import run_search
+        from recbole.commands.search_terminal import describe_search, run_search, search_of
 
         trials = flags.trials or _TRIALS
-        run_search(flags.search, grid, folder, trials, flags.jobs, flags.storage, flags.study)
+        wanted = search_of(flags.search, grid, folder, trials, flags.storage, flags.study)
+        if flags.dry_run:
+            describe_search(wanted)
+        else:
+            run_search(wanted, flags.jobs, folder)
+        return
+    if flags.dry_run:
+        _print_commands(grid)
         return
     table = ResultsTable(folder)
     plan = make_plan(grid.cells(), table, flags.retry)

@@ -23,6 +23,7 @@ from recbole.config.compatibility import (
 from recbole.config.environment import EnvironmentOptions, select_device
 from recbole.config.messages import describe_errors, describe_unknown
 from recbole.config.options import ModelOptions, Options
+from recbole.config.plain_values import is_plain, plain
 from recbole.config.sources import (
     COMMAND_LINE,
     CONFIG_DICT,
@@ -175,7 +176,13 @@ class Config:
                         describe_unknown(name, layer.source, known, self.model, _foreign_options())
                     )
                     continue
+                value = plain(value)
                 if name not in known:
+                    if not is_plain(value):
+                        errors.append(
+                            f"Option '{name}' ({layer.source}): expected numbers, texts, lists,"
+                            f" dictionaries or None, which a checkpoint can hold; got {value!r}"
+                        )
                     self._note(
                         f"Option '{name}' ({layer.source}) is taken as one of {self.model}'s own"
                     )

@@ -112,7 +112,7 @@ def resume(
         CheckpointError: the checkpoint is unusable, or the data has changed since.
         ConfigError: an option would change what is computed.
     """
-    _refuse_other_results(overrides)
+    refuse_other_results(overrides)
     saved = checkpoint.load(model_file, model_class, **overrides)
     config = saved.config
     begin(config)
@@ -221,7 +221,12 @@ def train_prepared(
 _RESUMABLE = ("state", "show_progress", "log_tensorboard", "data_path", "use_gpu", "gpu_id")
 
 
-def _refuse_other_results(overrides: Mapping[str, Any]) -> None:
+def refuse_other_results(overrides: Mapping[str, Any]) -> None:
+    """See that no option would change what a resumed run computes.
+
+    Raises:
+        ConfigError: names it.
+    """
     for option in overrides:
         if option not in _RESUMABLE:
             raise ConfigError(

@@ -306,6 +306,5 @@ def _optuna() -> Any:
 
 
 def default_storage(folder: Path) -> str:
-    """A database in a folder, for the processes of one machine."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """A database in a folder, which has to be there, for the processes of one machine."""
     return f"sqlite:///{os.fspath(folder / 'search.db')}"

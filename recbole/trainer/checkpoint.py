@@ -150,10 +150,7 @@ def can_go_on(payload: Mapping[str, Any]) -> bool:
 
     Under save_step a checkpoint may hold the best weights of a run alone, which is then cut short.
     """
-    return payload["resume"] is not None or payload["record"]["status"] not in (
-        "running",
-        "diverged",
-    )
+    return payload["resume"] is not None or payload["record"]["status"] in ("trained", "finished")
 
 
 def load(path: str | Path, model_class: type | None = None, **overrides: Any) -> Checkpoint:

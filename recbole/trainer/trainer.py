@@ -279,6 +279,7 @@ class Trainer:
             )
         self.finished = payload["resume"] is None
         if not self.finished:
+            self.record.status = "running"
             with checkpoint.understanding(resume_file):
                 state.restore(self, payload["resume"])
 
@@ -292,9 +293,9 @@ class Trainer:
         return step > 0 and self.epoch % step == 0
 
     def _save(self, train_data: Loader, improved: bool, with_state: bool = True) -> None:
-        """Write the record of the run and, where the weights to keep are new, the checkpoint."""
+        """Write the record of the run and, where there is something new for it, the checkpoint."""
         self.write_record()
-        if improved:
+        if improved or with_state:
             self._write_checkpoint(train_data, state.capture(self) if with_state else None)
 
     def _finish(self, train_data: Loader) -> None:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recbole.config import Config
@@ -238,6 +239,21 @@ def test_a_model_that_declares_no_options_may_read_any():
     assert (config.model, config["my_size"], config["epochs"]) == ("Mine", 3, 2)
     assert config.notes == ["Option 'my_size' (config_dict) is taken as one of Mine's own"]
     assert config.values()["my_size"] == 3
+    given = {"weights": (np.float32(0.5), np.linspace(0, 1, 3)), "own": {"a": np.int64(3)}}
+    read = Config(Mine, "ml-100k", config_dict=given)
+    assert read["weights"] == [0.5, [0.0, 0.5, 1.0]] and type(read["own"]["a"]) is int
+    message = r"Option 'activation' \(config_dict\): expected numbers, .* got <class 'list'>"
+    with pytest.raises(ConfigError, match=message):
+        Config(Mine, "ml-100k", config_dict={"activation": list})
+
+
+def test_numpys_numbers_are_numbers():
+    shares = list(np.array([0.8, 0.1, 0.1]))
+    given = {"eval_args": {"split": {"RS": shares}}, "learning_rate": np.float64(0.5)}
+    values = Config("DCNV2", "ml-100k", config_dict=given).values()
+    assert values["eval_args"]["split"] == {"RS": [0.8, 0.1, 0.1]}
+    numbers = [*values["eval_args"]["split"]["RS"], values["learning_rate"]]
+    assert {type(number) for number in numbers} == {float}
 
 
 @pytest.mark.parametrize(

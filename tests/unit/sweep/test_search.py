@@ -106,6 +106,7 @@ def test_malformed_lines(file, text, message):
 @pytest.fixture
 def wanted(toy, tmp_path, file):
     options = {**toy, "mlp_hidden_size": [8], "epochs": 2, "stopping_step": 5}
+    (tmp_path / "found").mkdir()
     return Search(
         cell=Cell("WideDeep", "toy", 1, options=options),
         space=read_space(file("learning_rate loguniform -7,-2\ndropout_prob choice [0.0,0.5]")),
@@ -305,6 +306,11 @@ def test_the_command(toy, tmp_path, file, capsys):
     (tmp_path / "toy.yaml").write_text("\n".join(f"{k}: {v}" for k, v in options_of(toy)))
     command = ["sweep", f"--search={hyper}", "--model=WideDeep", "--dataset=toy", "--trials=2"]
     command += ["--config_files", "toy.yaml", "--results=found"]
+    assert main([*command, "--dry_run"]) == 0
+    assert "learning_rate loguniform -7,-2" in capsys.readouterr().out
+    assert not (tmp_path / "found").exists()
+    assert main(["sweep", "--search=no.test", *command[2:], "--dry_run"]) == 2
+    assert "Parameter file no.test does not exist" in capsys.readouterr().err
     assert main([*command, "--jobs=2"]) == 0
     said = capsys.readouterr().out
     path = re.search(r"Settings: (\S+)", said).group(1)

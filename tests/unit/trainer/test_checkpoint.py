@@ -1,6 +1,8 @@
 """A checkpoint is plain, whole, and enough by itself."""
 
+import os
 import shutil
+import signal
 import zipfile
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import torch
 from recbole.data import Interaction
 from recbole.errors import CheckpointError
 from recbole.quick_start import load_data_and_model, run_recbole
-from recbole.trainer import checkpoint
+from recbole.trainer import Trainer, checkpoint
+from recbole.trainer.interruption import TrainingInterrupted
 from tests.unit.trainer.test_trainer import prepared
 
 
@@ -127,6 +130,57 @@ def test_the_state_of_training_is_written_as_often_as_asked(toy, monkeypatch):
         trainer, train, valid, _ = prepared({**improving, "save_step": step})
         trainer.fit(train, valid)
         assert written == [*expected, False]  # the last one when training has ended
+
+
+@pytest.mark.parametrize(
+    ("more", "states"),
+    [
+        ({"save_step": 2, "eval_step": 1}, {1, 3, 5}),
+        ({"save_step": 1, "eval_step": 4}, {0, 1, 2, 3, 4, 5}),
+    ],
+)
+def test_the_state_is_saved_when_it_is_due_whatever_validation_said(toy, monkeypatch, more, states):
+    """After the second epoch nothing improves, or there is no validation."""
+    saved, plain = {}, checkpoint.write
+
+    def write(path, payload):
+        if payload["resume"] is not None:
+            saved[payload["resume"]["epoch"] - 1] = payload["best_epoch"]
+        plain(path, payload)
+
+    monkeypatch.setattr(checkpoint, "write", write)
+    scores = iter([0.6, 0.7, *[0.5] * 9])
+    trainer, train, valid, _ = prepared({**toy, "epochs": 6, "stopping_step": 9, **more})
+    monkeypatch.setattr(trainer, "evaluate", lambda *a, **k: {"auc": next(scores)})
+    trainer.fit(train, valid)
+    assert set(saved) == states
+    if more["eval_step"] == 1:
+        assert saved == dict.fromkeys(states, 1)
+
+
+def test_a_resumed_run_that_is_cut_short_is_not_taken_for_finished(toy, monkeypatch):
+    options = {**toy, "epochs": 9, "save_step": 0}
+    trainer, train, valid, _ = prepared(options)
+    with monkeypatch.context() as patch, pytest.raises(TrainingInterrupted):
+        plain, count = Trainer._step, iter(range(99))
+
+        def step(self, batch):
+            if next(count) == 8:
+                os.kill(os.getpid(), signal.SIGINT)
+            return plain(self, batch)
+
+        patch.setattr(Trainer, "_step", step)
+        trainer.fit(train, valid)
+    resumed, *_ = prepared(options)
+    resumed.resume_checkpoint(trainer.saved_model_file)
+    assert resumed.record.status == "running"
+    improves = iter([1.0])
+    monkeypatch.setattr(resumed, "evaluate", lambda *a, **k: {"auc": next(improves)})
+    with pytest.raises(StopIteration):  # as if killed after its first epoch, which is the best
+        resumed.fit(train, valid)
+    other, *_ = prepared(options)
+    with pytest.raises(CheckpointError, match="not the state to go on from"):
+        other.resume_checkpoint(trainer.saved_model_file)
 
 
 def test_weights_without_state_are_no_place_to_go_on_from(toy, monkeypatch):
