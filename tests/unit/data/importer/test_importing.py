@@ -284,6 +284,22 @@ def test_ids_of_parquet_that_became_floats(tmp_path):
     assert read_back(imported_file(path))["user_id"] == ["7", "8"]
 
 
+def test_an_index_of_parquet_without_a_name_is_left_out_unless_it_is_asked_for(tmp_path):
+    path = tmp_path / "a.parquet"
+    frame = pd.DataFrame({"u": [7, 7, 7, 8], "i": [1, 2, 3, 4], "r": [5, 3, 1, 3]})
+    frame = frame.assign(x=[0.5, 1.5, 2.5, 3.5])[frame.r > 1]
+    frame.to_parquet(path)
+    done = imported_file(path)
+    assert list(types_of(done)) == ["user_id", "item_id", "rating", "x"]
+    assert "index" in done.tables[0].plan.left_out["__index_level_0__"]
+    dropped = imported_file(path, drop=["__index_level_0__"], name="b")
+    assert dropped.tables[0].plan.left_out == {"__index_level_0__": "--drop"}
+    users = imported_file(path, user="__index_level_0__", name="c")
+    assert read_back(users)["user_id"] == ["0", "1", "3"]
+    frame.rename_axis("place").to_parquet(path)
+    assert "place" in types_of(imported_file(path, name="d"))
+
+
 GOOD = "u,i,r\n1,a,5\n2,b,3\n"
 REFUSED = {
     "no file": ("no.csv", None, {}, DataError, "no.csv: no such file"),
