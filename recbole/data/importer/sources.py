@@ -299,7 +299,8 @@ def _json_column(
             f"{path}: '{name}' has lists of objects or lists; expected lists of text or numbers."
             f" Leave it out with --drop {name}"
         )
-    if flat and all(type(e) in (int, float) for e in flat) and any(type(e) is float for e in flat):
+    element_types = {type(element) for element in flat if element is not None}
+    if element_types <= {int, float} and float in element_types:
         return pa.array(lists, pa.list_(pa.float64()))
     return pa.array(
         [None if row is None else [_json_text(e) for e in row] for row in lists],

@@ -196,6 +196,26 @@ def test_elements_with_spaces(tmp_path):
     ]
 
 
+@BOTH
+def test_a_missing_element_leaves_the_others_of_its_cell(tmp_path, format):
+    csv = "u,i,r,v\n1,a,5,1.5|NA|2\n2,b,3,0.5\n"
+    done = imported(tmp_path / "a.csv", csv, types={"v": "float_seq"}, format=format)
+    assert read_back(done)["v"] == [[1.5, None, 2], [0.5]]
+    path = tmp_path / "b.parquet"
+    columns = {"u": [1, 2], "i": [1, 2], "r": [5, 3], "v": [[1.0, None, 2.0], None]}
+    pq.write_table(pa.table(columns), path)
+    assert read_back(imported_file(path, format=format))["v"] == [[1, None, 2], []]
+
+
+@BOTH
+def test_a_null_among_the_numbers_of_a_json_list_is_a_missing_number(tmp_path, format):
+    rows = [{"u": 1, "i": 2, "r": 3, "v": [0.5, None, 2]}, {"u": 2, "i": 2, "r": 4, "v": [None]}]
+    text = "\n".join(map(json.dumps, rows))
+    done = imported(tmp_path / "a.jsonl", text, format=format)
+    assert types_of(done)["v"] == "float_seq"
+    assert read_back(done)["v"] == [[0.5, None, 2], [None]]
+
+
 def test_types_are_overridden_by_either_name(tmp_path):
     data = "u,i,r,Zip,a b,tags\n1,a,5,10,1.5,x/y\n2,b,3,20,2.5,y\n"
     types = {"Zip": "float", "a_b": "token", "tags": "token_seq"}
