@@ -19,7 +19,13 @@ from typing import Any
 from recbole.data.sources.amazon_products import product
 from recbole.data.sources.atomic_folder import AtomicFolder
 from recbole.data.sources.raw_files import RawFile, RawFiles
-from recbole.data.sources.rows import checked_ratings, delimited_rows, rating_text, records
+from recbole.data.sources.rows import (
+    checked_ratings,
+    delimited_rows,
+    first_cells,
+    rating_text,
+    records,
+)
 from recbole.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -105,8 +111,7 @@ def _ratings(raw: RawFile) -> Iterator[tuple[str, ...]]:
     User, item, rating, time in 2014, and item, user, rating, time in 2018. An item has an id of ten
     characters; where both have, the file is taken for one of 2014.
     """
-    with raw.text(newline="") as lines:
-        first = lines.readline().strip().split(",")
+    first = first_cells(raw)
     if "parent_asin" in first:
         names = ("user_id", "parent_asin", "rating", "timestamp")
         for user, item, rating, time in delimited_rows(raw, names):
