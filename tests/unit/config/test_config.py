@@ -213,6 +213,39 @@ def test_what_only_a_rating_head_reads_is_noted_without_one(option, value):
     assert Config("DCNV2", "ml-100k", config_dict={**given, "multi_cls": 5}).notes == []
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("rm_dup_inter", "first", "rows of benchmark_filename are not filtered"),
+        ("val_interval", {"rating": "[3,5]"}, "rows of benchmark_filename are not filtered"),
+        ("filter_inter_by_user_or_item", False, "rows of benchmark_filename are not filtered"),
+        ("user_inter_num_interval", "[5,inf)", "rows of benchmark_filename are not filtered"),
+        ("item_inter_num_interval", "[5,inf)", "rows of benchmark_filename are not filtered"),
+        (
+            "eval_args",
+            {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "uni9"},
+            "benchmark_filename says what the parts are, in place of its split and order",
+        ),
+        (
+            "eval_args",
+            {"group_by": "user"},
+            "benchmark_filename says what the parts are, in place of its group_by",
+        ),
+    ],
+)
+def test_what_benchmark_files_leave_nothing_to_is_noted(option, value, reason):
+    given = {option: value, "benchmark_filename": ["train", "valid", "test"]}
+    notes = Config("DCNV2", "unheard-of", config_dict=given).notes
+    assert notes == [f"Option '{option}' (config_dict) has no effect: {reason}"]
+    assert Config("DCNV2", "unheard-of", config_dict={option: value}).notes == []
+
+
+def test_what_asks_for_nothing_is_not_noted():
+    nothing = {"eval_args": {"mode": "uni9"}, "user_inter_num_interval": None, "val_interval": None}
+    given = {**nothing, "benchmark_filename": ["train", "valid", "test"]}
+    assert Config("DCNV2", "unheard-of", config_dict=given).notes == []
+
+
 def test_one_configuration_file_needs_no_list(folder):
     (folder / "a.yaml").write_text("epochs: 7\n")
     for file in ("a.yaml", Path("a.yaml"), ["a.yaml"], ("a.yaml",)):
