@@ -321,6 +321,28 @@ def test_warnings_are_given_again(tmp_path, caplog, preparations):
     assert texts[0] == texts[1] and any("without a row in .user" in text for text in texts[0])
 
 
+def test_warnings_are_kept_where_the_log_shows_none(tmp_path, caplog, preparations):
+    """state: ERROR sets the level of the project's logger."""
+    write(tmp_path, inter=INTER + "u8\ta\t3\t70\n", user=USER, item=ITEM)
+    package = logging.getLogger("recbole.data")
+    before = package.level, package.propagate
+    with caplog.at_level(logging.ERROR, "recbole"):
+        load(tmp_path)
+        assert (package.level, package.propagate) == before
+    assert caplog.messages == []
+    load(tmp_path)
+    assert len(preparations) == 1
+    assert any("without a row in .user" in text for text in caplog.messages)
+
+
+def test_errors_are_shown_while_warnings_are_kept(caplog):
+    log = logging.getLogger("recbole.data.files")
+    with caplog.at_level(logging.ERROR, "recbole"), cache.recorded_warnings() as texts:
+        log.warning("kept")
+        log.error("shown")
+    assert caplog.messages == ["shown"] and texts == ["kept", "shown"]
+
+
 class TestPlace:
     def test_can_be_chosen(self, tmp_path, preparations):
         write(tmp_path, **FILES)
