@@ -285,6 +285,17 @@ class TestDamage:
         fresh, _ = self.damage(tmp_path, flip)
         assert_same(load(tmp_path), fresh)
 
+    @pytest.mark.parametrize("field", [8, 10], ids=["encrypted", "another compression"])
+    def test_a_flipped_bit_in_the_table_of_contents_is_noticed(self, tmp_path, caplog, field):
+        def flip(content):
+            content[content.index(b"PK\x01\x02") + field] ^= 1
+            return content
+
+        fresh, _ = self.damage(tmp_path, flip)
+        caplog.clear()
+        assert_same(load(tmp_path), fresh)
+        assert "the data is prepared anew" in caplog.text
+
     @pytest.mark.parametrize("left", [0, 10, 500, -30])
     def test_a_cut_file_is_made_anew_with_one_warning(self, tmp_path, caplog, preparations, left):
         fresh, entry = self.damage(tmp_path, lambda content: content[:left])
