@@ -1,4 +1,8 @@
-"""YAML as option values: `1e-3` is a number, `None` is null, a key given twice is an error."""
+"""YAML as option values: `1e-3` is a number, `None` is null, a key given twice is an error.
+
+Values are plain data: text, numbers, truth values, null, and lists and dictionaries of these. A
+date is text.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,15 @@ _HALF_OPEN = re.compile(r"^\s*\[[^\[\]()]+,[^\[\]()]+\)\s*$")
 class _OptionLoader(yaml.SafeLoader):
     """A SafeLoader that knows numbers such as 1e-3, Python's None, and refuses repeated keys."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, KeyError):  # such as 0x_, or !!bool x
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r} is no {kind}", node.start_mark
+            ) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
@@ -40,12 +53,19 @@ class _OptionLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+_TAG = "tag:yaml.org,2002:"
+_NO_PLAIN_DATA = {f"{_TAG}{kind}" for kind in ("timestamp", "binary", "set", "omap", "pairs")}
+_OptionLoader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag not in _NO_PLAIN_DATA
+}
 _OptionLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:float"]
+    first: [pair for pair in pairs if pair[0] not in {*_NO_PLAIN_DATA, f"{_TAG}float"}]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_OptionLoader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
-_OptionLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^None$"), ["N"])
+_OptionLoader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
+_OptionLoader.add_implicit_resolver(f"{_TAG}null", re.compile("^None$"), ["N"])
 
 
 def parse_value(text: str, origin: str) -> Any:

@@ -278,6 +278,11 @@ def test_a_model_that_declares_no_options_may_read_any():
     [
         ("epochs: [1", "bad.yaml, line 1: "),
         ("epochs: 1\nseed: 2\nepochs: 3\n", "bad.yaml, line 3: the key 'epochs' stands twice"),
+        ("epochs: 1\nseed: 0x_\n", "bad.yaml, line 2: '0x_' is no int"),
+        (
+            "learning_rate: 2024-02-30\n",
+            "Option 'learning_rate' (bad.yaml): expected a number, got '2024-02-30'",
+        ),
         ("- epochs\n", "bad.yaml: expected options as 'name: value', got list"),
         ("epochs: !!python/object/apply:os.getcwd []", "bad.yaml, line 1: could not determine"),
     ],
