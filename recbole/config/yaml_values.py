@@ -7,12 +7,15 @@ date is text.
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from recbole.errors import ConfigError
+
+_TAG = "tag:yaml.org,2002:"
 
 # YAML 1.1, which PyYAML reads, takes 1e-3 for a string because it has no dot. Everyone else
 # takes it for a number.
@@ -37,23 +40,27 @@ class _OptionLoader(yaml.SafeLoader):
             return super().construct_object(node, deep=deep)
         except (ValueError, KeyError):  # such as 0x_, or !!bool x
             kind = node.tag.rpartition(":")[2]
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value!r} is no {kind}", node.start_mark
-            ) from None
+            raise _fault(f"{node.value!r} is no {kind}", node) from None
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """A mapping as it is written: keys that `<<` will merge into it may be there, too."""
+        node = super().compose_mapping_node(anchor)
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, (str, int, float)) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' stands twice", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, (str, int, float)) else repr(key))
-        return super().construct_mapping(node, deep=deep)
+            is_merge = key_node.tag == f"{_TAG}merge"
+            key = "<<" if is_merge else self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise _fault("expected text or a number as a key", key_node)
+            if key in seen:
+                raise _fault(f"the key '{key}' stands twice", key_node)
+            seen.add(key)
+        return node
 
 
-_TAG = "tag:yaml.org,2002:"
+def _fault(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
 _NO_PLAIN_DATA = {f"{_TAG}{kind}" for kind in ("timestamp", "binary", "set", "omap", "pairs")}
 _OptionLoader.yaml_constructors = {
     tag: constructor

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from recbole.config import Config
 from recbole.config.compatibility import NOT_SUPPORTED, WITHOUT_MEANING
+from recbole.config.yaml_values import read_file
 from recbole.data.sources.registry import SOURCES, find_source
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
@@ -274,6 +276,27 @@ def test_a_model_that_declares_no_options_may_read_any():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "base: &base {epochs: 3, seed: 4}\nmine: {<<: *base, seed: 5}\n",
+        "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nboth: {<<: [*a, *b], w: 5}\n",
+        # c is put together before b, deeper down, is.
+        "a: &a {x: 1}\ninner: {b: &b {<<: *a, x: 2}}\nc: {<<: *b, x: 3}\n",
+    ],
+)
+def test_merged_mappings_are_those_of_any_yaml(folder, text):
+    (folder / "anchors.yaml").write_text(text)
+    assert read_file(folder / "anchors.yaml") == yaml.safe_load(text)
+
+
+def test_options_may_be_merged(folder):
+    text = "eval_args: {order: TO}\n<<: {epochs: 7, seed: 1}\nseed: 2\n"
+    (folder / "a.yaml").write_text(text)
+    config = Config("DCNV2", "ml-100k", "a.yaml")
+    assert (config["epochs"], config["seed"], config["eval_args"].order) == (7, 2, "TO")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("epochs: [1", "bad.yaml, line 1: "),
@@ -283,6 +306,13 @@ def test_a_model_that_declares_no_options_may_read_any():
             "learning_rate: 2024-02-30\n",
             "Option 'learning_rate' (bad.yaml): expected a number, got '2024-02-30'",
         ),
+        (
+            "a: &a {x: 1}\nb:\n  <<: *a\n  y: 1\n  y: 2\n",
+            "bad.yaml, line 5: the key 'y' stands twice",
+        ),
+        ("a: &a {x: 1}\nb: {<<: *a, <<: *a}\n", "bad.yaml, line 2: the key '<<' stands twice"),
+        ("a: {[1, 2]: 3}\n", "bad.yaml, line 1: expected text or a number as a key"),
+        ("<<: 1\n", "bad.yaml, line 1: expected a mapping or list of mappings for merging"),
         ("- epochs\n", "bad.yaml: expected options as 'name: value', got list"),
         ("epochs: !!python/object/apply:os.getcwd []", "bad.yaml, line 1: could not determine"),
     ],
