@@ -320,6 +320,11 @@ def test_an_index_of_parquet_without_a_name_is_left_out_unless_it_is_asked_for(t
     assert "place" in types_of(imported_file(path, name="d"))
 
 
+def test_characters_in_two_halves_are_whole(tmp_path):
+    row = '{"u": 1, "i": 2, "r": 3, "t": "\\ud83d\\ude00 and \\\\ud83d"}\n'
+    assert read_back(imported(tmp_path / "a.jsonl", row))["t"] == ["\U0001f600 and \\ud83d"]
+
+
 GOOD = "u,i,r\n1,a,5\n2,b,3\n"
 REFUSED = {
     "no file": ("no.csv", None, {}, DataError, "no.csv: no such file"),
@@ -368,6 +373,11 @@ REFUSED = {
     "json list": ("a.json", '[{"u": 1}]\n', {}, DataError, "a.json, line 1: expected one JSON obj"),
     "json object": ("a.jsonl", '{"u": 1, "i": 2, "r": 3}\n{"u": 1, "x": {"y": 1}}\n',
                     {}, DataError, "a.jsonl, line 2: 'x' is an object.*--drop x"),
+    "half a character": (
+        "a.jsonl", '{"u": 1, "i": 2, "r": 3}\n{"u": 1, "i": 3, "r": 4, "t": ["cut \\ud83d"]}\n',
+        {}, DataError, r"a.jsonl, line 2: expected whole characters, got '\\ud83d', half of one"),
+    "half a character in a name": ("a.jsonl", '{"u": 1, "i": 2, "r": 3, "\\uDc00": 4}\n', {},
+                                   DataError, r"a.jsonl, line 1: .* got '\\udc00', half of one"),
     "no parquet": ("a.parquet", GOOD, {}, DataError, "a.parquet: expected a Parquet file"),
 }  # fmt: skip
 

@@ -160,6 +160,19 @@ def test_a_product_listed_twice_has_one_row(
     assert "meta_X.json: 1 products listed again are left out" in caplog.text
 
 
+def test_half_a_character_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """JSON may hold a surrogate without its other half, which no text file can."""
+    products = [{"asin": "0001", "title": "cut \ud83d"}, {"asin": "0002", "brand": "\udc00x\udc00"}]
+    raw = write_files(
+        tmp_path / "raw", {"X.json": lines([REVIEW_2014]), "meta_X.json": lines(products)}
+    )
+    made = convert("amazon-books", raw)
+    assert made["item"] == ["0001\tcut \ufffd" + "\t" * 5, "0002" + "\t" * 6 + "\ufffdx\ufffd"]
+    assert caplog.messages == [
+        "amazon-books.item: 2 rows had halves of characters (lone surrogates), now U+FFFD"
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
