@@ -55,4 +55,5 @@ def main(arguments: Sequence[str]) -> None:
     name = given.name or given.source
     convert_dataset(given.source, given.raw, folder_of(name, given.to))
     source = find_source(given.source)
-    print_next_command(name, given.to, "" if source is None else source.options)
+    assert source is not None, "it has just been converted"
+    print_next_command(name, given.to, source)

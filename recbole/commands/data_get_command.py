@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recbole.commands.command_parser import CommandParser, log_to_console
+from recbole.config.sources import settings_file
 from recbole.errors import ConfigError
+
+if TYPE_CHECKING:
+    from recbole.data.sources.source import Source
 
 _DESCRIPTION = """\
 Fetch a public data set from its host and make atomic files of it. A run with --dataset=NAME does
@@ -54,7 +60,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     ensure_dataset(given.name, folder, base_url=given.mirror)
     source = find_source(given.name)
-    print_next_command(given.name, given.to, "" if source is None else source.options)
+    assert source is not None, "it has just been fetched"
+    print_next_command(given.name, given.to, source)
 
 
 def folder_of(name: str, to: str) -> Path:
@@ -68,8 +75,17 @@ def folder_of(name: str, to: str) -> Path:
     return Path(to) / name
 
 
-def print_next_command(name: str, to: str, options: str) -> None:
-    """How to train on a data set that has just been made."""
+def print_next_command(name: str, to: str, source: Source) -> None:
+    """How to train on a data set that has just been made, as one types it in a shell."""
     where = [] if Path(to) == Path("dataset") else [f"--data_path={to}"]
-    words = ["python run_recbole.py", "--model=DCNV2", f"--dataset={name}", *where, options]
-    print("Train on it:", " ".join(word for word in words if word))
+    words = [f"--dataset={name}", *where, *_settings(name, source), *source.options.split()]
+    print("Train on it:", shlex.join(["python", "run_recbole.py", "--model=DCNV2", *words]))
+
+
+def _settings(name: str, source: Source) -> list[str]:
+    """The option that names a data set's settings, where its name does not say which they are."""
+    path = settings_file(source.name)
+    if path is None or path == settings_file(name):
+        return []
+    is_below = path.is_relative_to(Path.cwd())
+    return [f"--config_files={path.relative_to(Path.cwd()) if is_below else path}"]

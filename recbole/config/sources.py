@@ -56,7 +56,13 @@ def file_layers(paths: Sequence[str | Path]) -> list[Layer]:
 
 
 def dataset_layer(dataset: str) -> Layer | None:
-    """The settings that go with a data set's name: `configs/dataset/<name>.yaml`, if there is one.
+    """The settings that go with a data set's name; None if there are none."""
+    path = settings_file(dataset)
+    return None if path is None else Layer(f"configs/dataset/{path.name}", read_file(path))
+
+
+def settings_file(dataset: str) -> Path | None:
+    """The file of settings that goes with a data set's name: `configs/dataset/<name>.yaml`.
 
     A file below the working directory wins over the one that comes with the project, and a file of
     its own over that of its family.
@@ -64,11 +70,8 @@ def dataset_layer(dataset: str) -> Layer | None:
     if not dataset or Path(dataset).name != dataset:
         raise ConfigError(f"Data set: expected the name of a folder, got {dataset!r}")
     families = [file for file, names in _FAMILIES.items() if names.fullmatch(dataset)]
-    for file in (f"{dataset}.yaml", *families):
-        path = config_file(f"dataset/{file}")
-        if path is not None:
-            return Layer(f"configs/dataset/{file}", read_file(path))
-    return None
+    found = (config_file(f"dataset/{file}") for file in (f"{dataset}.yaml", *families))
+    return next((path for path in found if path is not None), None)
 
 
 def config_file(name: str) -> Path | None:

@@ -1,14 +1,21 @@
-"""YAML as option values: `1e-3` is a number, `None` is null, a key given twice is an error."""
+"""YAML as option values: `1e-3` is a number, `None` is null, a key given twice is an error.
+
+Values are plain data: text, numbers, truth values, null, and lists and dictionaries of these. A
+date is text.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from recbole.errors import ConfigError
+
+_TAG = "tag:yaml.org,2002:"
 
 # YAML 1.1, which PyYAML reads, takes 1e-3 for a string because it has no dot. Everyone else
 # takes it for a number.
@@ -28,24 +35,44 @@ _HALF_OPEN = re.compile(r"^\s*\[[^\[\]()]+,[^\[\]()]+\)\s*$")
 class _OptionLoader(yaml.SafeLoader):
     """A SafeLoader that knows numbers such as 1e-3, Python's None, and refuses repeated keys."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, KeyError):  # such as 0x_, or !!bool x
+            kind = node.tag.rpartition(":")[2]
+            raise _fault(f"{node.value!r} is no {kind}", node) from None
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """A mapping as it is written: keys that `<<` will merge into it may be there, too."""
+        node = super().compose_mapping_node(anchor)
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, (str, int, float)) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' stands twice", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, (str, int, float)) else repr(key))
-        return super().construct_mapping(node, deep=deep)
+            is_merge = key_node.tag == f"{_TAG}merge"
+            key = "<<" if is_merge else self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise _fault("expected text or a number as a key", key_node)
+            if key in seen:
+                raise _fault(f"the key '{key}' stands twice", key_node)
+            seen.add(key)
+        return node
 
 
+def _fault(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+_NO_PLAIN_DATA = {f"{_TAG}{kind}" for kind in ("timestamp", "binary", "set", "omap", "pairs")}
+_OptionLoader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag not in _NO_PLAIN_DATA
+}
 _OptionLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:float"]
+    first: [pair for pair in pairs if pair[0] not in {*_NO_PLAIN_DATA, f"{_TAG}float"}]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_OptionLoader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
-_OptionLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^None$"), ["N"])
+_OptionLoader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
+_OptionLoader.add_implicit_resolver(f"{_TAG}null", re.compile("^None$"), ["N"])
 
 
 def parse_value(text: str, origin: str) -> Any:

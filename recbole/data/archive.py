@@ -51,7 +51,15 @@ def read_archive(path: Path) -> Any:
         with np.load(path, allow_pickle=False) as archive:
             tree = json.loads(archive[_TREE].tobytes())
             return _with_arrays(tree, {name: archive[name] for name in archive.files})
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    # RuntimeError: a member that says it is encrypted or compressed in a way that is not known.
+    except (
+        ValueError,
+        KeyError,
+        EOFError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DamagedArchiveError(str(error)) from None
 
 

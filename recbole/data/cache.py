@@ -68,7 +68,7 @@ def cached(
         for warning in entry["warnings"]:
             _log.warning("%s", warning)
         return Prepared.from_dict(entry["data"])
-    with _recorded_warnings() as warnings:
+    with recorded_warnings() as warnings:
         prepared = prepare(sources)
     if sources.unchanged():
         _write(path, {"warnings": warnings, "data": prepared.to_dict()})
@@ -142,18 +142,36 @@ def _prune(place: Path) -> None:
 
 
 @contextmanager
-def _recorded_warnings() -> Iterator[list[str]]:
-    """The texts of the warnings that this package logs within the block."""
-    texts: list[str] = []
+def recorded_warnings() -> Iterator[list[str]]:
+    """The texts of the warnings of this package within the block, also of those the log leaves out.
 
-    class Recorder(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            texts.append(record.getMessage())
-
-    recorder = Recorder(logging.WARNING)
+    What the log shows (option `state`) stays the same.
+    """
     package = logging.getLogger(__package__)
+    level, propagate = package.level, package.propagate
+    recorder = _Recorder(package)
     package.addHandler(recorder)
+    package.setLevel(min(recorder.shown_from, logging.WARNING))
+    package.propagate = False
     try:
-        yield texts
+        yield recorder.texts
     finally:
         package.removeHandler(recorder)
+        package.setLevel(level)
+        package.propagate = propagate
+
+
+class _Recorder(logging.Handler):
+    """Keeps warnings, and passes on to the log what it would have had of a logger without this."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.shown_from = logger.getEffectiveLevel()
+        self._log = logger.parent if logger.propagate else None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            self.texts.append(record.getMessage())
+        if self._log is not None and record.levelno >= self.shown_from:
+            self._log.callHandlers(record)

@@ -33,14 +33,15 @@ class _Step:
 
 
 def filter_rows(data: AtomicData, options: DataOptions) -> AtomicData:
-    """Apply every filter.
+    """Apply every filter; to benchmark files, whose interactions stay as they are, the first.
 
     Raises:
-        DataError: an option names a column that is not there, a user or item has two rows, or no
-            row is left (the message gives the number of rows after each filter).
+        DataError: an option names a column that is not there, a user or item has two rows, a row of
+            a benchmark file lacks an id, or no row is left (the message gives the number of rows
+            after each filter).
     """
     counts = [f"{len(data.interactions):,} read"]
-    for step in _STEPS:
+    for step in _STEPS if options.benchmark_filename is None else _STEPS[:1]:
         data = step.apply(data, options)
         counts.append(f"{len(data.interactions):,} after {step.name}")
         for suffix, table in data.tables().items():
@@ -55,6 +56,8 @@ def filter_rows(data: AtomicData, options: DataOptions) -> AtomicData:
 
 def drop_missing_ids(data: AtomicData, options: DataOptions) -> AtomicData:
     """Drop the rows, of every file, that lack a user or item id."""
+    if options.benchmark_filename is not None:
+        _refuse_missing_ids(data, options)
     for suffix, table in data.tables().items():
         for field in (options.USER_ID_FIELD, options.ITEM_ID_FIELD):
             if field in table:
@@ -268,6 +271,15 @@ def _has_value(table: Table, field: str, wanted: str | list[str | int]) -> Mask:
         f"val_interval: expected a column of type float or token, got '{field}' of type"
         f" {column.type.value}"
     )
+
+
+def _refuse_missing_ids(data: AtomicData, options: DataOptions) -> None:
+    """An interaction of a benchmark file cannot be dropped: the parts are to be as they are."""
+    for field in (options.USER_ID_FIELD, options.ITEM_ID_FIELD):
+        missing = data.interactions[field].missing
+        if missing.any():
+            where = location(data.interactions, int(np.flatnonzero(missing)[0]), options)
+            raise DataError(f"{where}: expected an id in column '{field}', got none")
 
 
 def _warn_of_missing(table: Table, field: str, missing: Mask, options: DataOptions) -> None:

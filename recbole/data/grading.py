@@ -88,8 +88,9 @@ def learn_levels(
         users: the user id of each training row [N], below `user_count`.
         count: the number K of levels.
         scale: the distinct ratings of the data, for the method pairs.
-        threshold: what counts as a click. The nearest edge that was not given is moved to a number;
-            given edges must contain it. A level has to be one from 2 to K.
+        threshold: what counts as a click. The nearest edge that was not given is moved to a number,
+            and each user's own edge between the same levels; given edges must contain it. A level
+            has to be one from 2 to K.
 
     Raises:
         DataError: a level would be empty, or there is no training row.
@@ -111,25 +112,27 @@ def learn_levels(
             f" {'below' if click <= low else 'from'} it; expected one above {low:g} and at most"
             f" {high:g}, the least and the greatest number of the training part"
         )
-    user_edges = None
+    own = None
     if options.method in ("quantile", "log"):
         learn = quantile_edges if options.method == "quantile" else log_edges
-        everyone = np.zeros(len(numbers), np.int64)
-        edges = _with_edge_at(learn(numbers, everyone, 1, count), click)[0]  # [K - 1]
+        edges = learn(numbers, np.zeros(len(numbers), np.int64), 1, count)  # [1, K - 1]
         if options.group_by == "user":
-            own = _with_edge_at(learn(numbers, users, user_count, count), click)  # [U, K - 1]
-            own[distinct_numbers(numbers, users, user_count) < count] = np.nan
-            user_edges = torch.from_numpy(own)
+            own = learn(numbers, users, user_count, count)  # [U, K - 1]
     else:
-        edges = np.asarray(options.edges if options.edges is not None else scale[2::2])
-        if options.method == "pairs":
-            edges = _with_edge_at(edges[None], click)[0]
-        if click is not None and click not in edges:
-            raise ConfigError(
-                f"The threshold {click:g} on '{field}' lies within a level of rating_bins; expected"
-                f" one of the edges {_listed(edges)}, or 'level N' with N from 2 to {count}"
-            )
-    levels = RatingLevels(options.method, tuple(edges.tolist()), user_edges=user_edges)
+        edges = np.asarray([options.edges if options.edges is not None else scale[2::2]])
+    if click is not None and options.method != "edges":
+        place = _nearest(edges[0], click)
+        edges = _with_edge_at(edges, place, click)
+        own = None if own is None else _with_edge_at(own, place, click)
+    elif click is not None and click not in edges:
+        raise ConfigError(
+            f"The threshold {click:g} on '{field}' lies within a level of rating_bins; expected"
+            f" one of the edges {_listed(edges[0])}, or 'level N' with N from 2 to {count}"
+        )
+    if own is not None:
+        own[distinct_numbers(numbers, users, user_count) < count] = np.nan
+    user_edges = None if own is None else torch.from_numpy(own)
+    levels = RatingLevels(options.method, tuple(edges[0].tolist()), user_edges=user_edges)
     rows = np.bincount(levels.place(numbers, users) - 1, minlength=count)  # [K]
     if not rows.all():
         raise DataError(_empty_level(field, levels, rows, low, high))
@@ -151,7 +154,8 @@ def quantile_edges(
 
     Those of `np.quantile`, but for one that falls among several equal numbers. The share of rows
     below it is then either that below them all or that up to them all; where the second is nearer
-    to what was wanted, the edge becomes the next greater number. NaN for a group without numbers.
+    to what was wanted, the edge becomes the next greater number. They ascend; a group without
+    numbers has NaN.
     """
     order = np.lexsort((numbers, groups))
     numbers, groups = numbers[order], groups[order]
@@ -176,7 +180,8 @@ def quantile_edges(
     moves = among_equals & (end - wanted < wanted - first) & (end < start + size)
     edges[moves] = numbers[end[moves]]
     edges[size[:, 0] == 0] = np.nan
-    return edges
+    # One that has moved up may have passed the next, which lies in the same gap between numbers.
+    return np.maximum.accumulate(edges, axis=1)
 
 
 def log_edges(
@@ -201,14 +206,28 @@ def distinct_numbers(numbers: Numbers, groups: NDArray[np.integer], group_count:
     return np.bincount(groups[is_first], minlength=group_count)
 
 
-def _with_edge_at(edges: Numbers, click: float | None) -> Numbers:
-    """With the nearest edge of each group moved to the click's threshold: [G, K - 1]."""
-    if click is None:
-        return edges
+def _nearest(edges: Numbers, click: float) -> int:
+    """Which of the ascending edges [K - 1] is nearest to the click's threshold; the lower of two.
+
+    Of equal edges it is the one that may move there and leave them ascending.
+    """
+    above = int(np.searchsorted(edges, click))
+    if above == 0:
+        return 0
+    is_below = above == len(edges) or click - edges[above - 1] <= edges[above] - click
+    return above - 1 if is_below else above
+
+
+def _with_edge_at(edges: Numbers, place: int, click: float) -> Numbers:
+    """With the edge at `place` moved to the click's threshold in every group: [G, K - 1].
+
+    One level is then the lowest click in all of them. Edges that would stand on the wrong side of
+    the threshold move to it, too.
+    """
     moved = edges.copy()
-    known = ~np.isnan(edges).any(axis=1)
-    nearest = np.abs(edges[known] - click).argmin(axis=1)
-    moved[np.flatnonzero(known), nearest] = click
+    moved[:, :place] = np.minimum(edges[:, :place], click)
+    moved[:, place] = click
+    moved[:, place + 1 :] = np.maximum(edges[:, place + 1 :], click)
     return moved
 
 

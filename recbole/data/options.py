@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -15,6 +16,14 @@ from recbole.data.intervals import parse_intervals
 Suffix = Literal["inter", "user", "item"]
 FieldName = Annotated[str, Field(min_length=1)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+_FILTERS = (
+    "rm_dup_inter",
+    "val_interval",
+    "filter_inter_by_user_or_item",
+    "user_inter_num_interval",
+    "item_inter_num_interval",
+)
 
 
 class NegativeSampling(Options):
@@ -151,6 +160,19 @@ class DataOptions(Options):
         """Whether every float field is scaled: RecBole's default, unless fields are named."""
         return self.normalize_field is None if self.normalize_all is None else self.normalize_all
 
+    def without_effect(self) -> dict[str, str]:
+        """The filters and the split, where files say which rows are in which part."""
+        if self.benchmark_filename is None:
+            return {}
+        filters = [name for name in _changed(self, _FILTERS) if getattr(self, name) is not None]
+        found = dict.fromkeys(filters, "rows of benchmark_filename are not filtered")
+        split = _changed(self.eval_args, ("split", "order", "group_by"))
+        if split:
+            found["eval_args"] = (
+                f"benchmark_filename says what the parts are, in place of its {' and '.join(split)}"
+            )
+        return found
+
     @field_validator("field_separator")
     @classmethod
     def _one_character(cls, value: str) -> str:
@@ -246,3 +268,9 @@ class DataOptions(Options):
                         f" '{getattr(self, role)}'; expected different columns"
                     )
         return self
+
+
+def _changed(options: Options, names: Sequence[str]) -> list[str]:
+    """Those of the options that differ from their defaults."""
+    fields = type(options).model_fields
+    return [name for name in names if getattr(options, name) != fields[name].default]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from recbole.errors import DataError, did_you_mean
 SUFFIX = ".parquet"
 #: The key of a column's metadata, in the schema, that says which type it is, such as b"token".
 TYPE_KEY = b"recbole_type"
+#: What pandas calls the labels of rows that have no name of their own.
+_INDEX = re.compile(r"__index_level_\d+__")
 _TYPES = tuple(feature_type.value for feature_type in FeatureType)
 
 
@@ -96,7 +99,7 @@ def typed_table(
 
 
 def fields_by_name(schema: Any, where: str) -> dict[str, Any]:
-    """The Arrow fields of a schema by their names.
+    """The Arrow fields of a schema by their names, without those of a nameless pandas index.
 
     Raises:
         DataError: two columns have the same name.
@@ -105,8 +108,17 @@ def fields_by_name(schema: Any, where: str) -> dict[str, Any]:
     for field in schema:
         if field.name in fields:
             raise DataError(f"{where}: the column '{field.name}' stands twice")
-        fields[field.name] = field
+        if not is_nameless_index(field.name):
+            fields[field.name] = field
     return fields
+
+
+def is_nameless_index(name: str) -> bool:
+    """Whether a column holds labels of rows that pandas wrote beside the columns of a frame.
+
+    It does so where a filter has left gaps in them. An index with a name is a column like others.
+    """
+    return _INDEX.fullmatch(name) is not None
 
 
 def feature_type(field: Any, where: str, options: DataOptions) -> FeatureType:

@@ -21,7 +21,7 @@ from recbole.data.dataset import Dataset
 from recbole.data.encoded import Encoded
 from recbole.data.encoding import Encoder
 from recbole.data.features import check_options, choose_features
-from recbole.data.files import AtomicData, location, read_atomic_files
+from recbole.data.files import AtomicData, read_atomic_files
 from recbole.data.filtering import filter_rows
 from recbole.data.grading import count_levels, learn_levels, lowest_click_level
 from recbole.data.interaction import Interaction
@@ -173,10 +173,7 @@ def encode(data: AtomicData, options: DataOptions) -> Prepared:
         DataError: the tables do not fit the options, or no row is left.
     """
     check_options(data, options)
-    if options.benchmark_filename is None:
-        data = filter_rows(data, options)
-    else:
-        _refuse_missing_ids(data, options)
+    data = filter_rows(data, options)
     target = make_target(data, options)
     features = choose_features(data, options)
     encoder = Encoder.fit(data, features, options)
@@ -303,12 +300,3 @@ def _times(table: Table, options: DataOptions) -> NDArray[np.float64] | None:
     if not isinstance(column, FloatColumn) or column.missing.all():
         return None
     return np.where(column.missing, np.nanmean(column.values), column.values)
-
-
-def _refuse_missing_ids(data: AtomicData, options: DataOptions) -> None:
-    """Benchmark files are not filtered, so a row without an id cannot be dropped."""
-    for field in (options.USER_ID_FIELD, options.ITEM_ID_FIELD):
-        missing = data.interactions[field].missing
-        if missing.any():
-            where = location(data.interactions, int(np.flatnonzero(missing)[0]), options)
-            raise DataError(f"{where}: expected an id in column '{field}', got none")

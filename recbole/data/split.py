@@ -114,12 +114,14 @@ def split_by_time(users: NDArray[np.integer], times: Numbers, ratios: Sequence[f
     sorts a copy of each user's rows, so that rows and times no longer belong together.)
     """
     shares = [ratio / sum(ratios) for ratio in ratios]
-    is_test = times > np.percentile(times, 100 * (1 - shares[-1]))
+    # What is greater than a quantile between two times is greater than the lower of them.
+    last = int(_rounded_down((len(times) - 1) * (shares[0] + shares[1])))
+    is_test = times > np.partition(times, last)[last]
     parts = np.where(is_test, 2, 0).astype(np.int8)
     before = np.flatnonzero(~is_test)
     by_time = before[np.argsort(times[before], kind="stable")]
     rank, size = ranks(users[by_time])
-    train = (size * (shares[0] / (1 - shares[2]))).astype(np.int64)
+    train = _rounded_down(size * (shares[0] / (shares[0] + shares[1])))
     parts[by_time[rank >= train]] = 1
     return parts
 
@@ -133,6 +135,11 @@ def ranks(users: NDArray[np.integer]) -> tuple[Rows, Rows]:
     rank[by_user] = np.arange(len(users)) - np.repeat(starts, counts)
     size[by_user] = np.repeat(counts, counts)
     return rank, size
+
+
+def _rounded_down(numbers: Any) -> Rows:
+    """Whole numbers up to real ones [N], which the rounding of floats may leave just below them."""
+    return np.floor(np.asarray(numbers) * (1 + 1e-12)).astype(np.int64)
 
 
 def _needed(times: Any) -> Numbers:

@@ -108,9 +108,10 @@ def describe(config: Config) -> Description:
 
 
 def _filtered(data: AtomicData, options: DataOptions) -> tuple[AtomicData, AtomicData]:
-    """The rows before and after the k-core; benchmark files are not filtered."""
+    """The rows before and after the k-core, which benchmark files do without."""
     if options.benchmark_filename is not None:
-        return data, data
+        rows = filter_rows(data, options)
+        return rows, rows
     without = {"user_inter_num_interval": None, "item_inter_num_interval": None}
     before = filter_rows(data, options.model_copy(update=without))
     return before, keep_core(before, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -82,11 +83,34 @@ def test_the_real_sample_of_ml_1m_trains_at_once(capsys):
 
 
 def test_another_name_and_place(folder, capsys):
+    """The command that is printed names the settings, which no longer go with the data's name."""
     raw = write_half_stars(folder / "raw")
     to = folder / "else where"
     assert main(["data", "convert", "ml-25m", "--from", str(raw), f"--to={to}", "--name=mine"]) == 0
     assert sorted(path.name for path in (to / "mine").iterdir()) == ["mine.inter", "mine.item"]
-    assert f"--dataset=mine --data_path={to}" in capsys.readouterr().out
+    words = shlex.split(capsys.readouterr().out.strip().removeprefix("Train on it: "))
+    assert words[:3] == ["python", "run_recbole.py", "--model=DCNV2"]
+    assert {"--dataset=mine", f"--data_path={to}"} <= set(words)
+    assert main([*SMALL_RUN, *words[3:]]) == 0
+
+
+def test_settings_of_a_family_and_of_the_working_directory_are_named(folder, capsys):
+    raw = folder / "raw"
+    raw.mkdir()
+    (raw / "ratings_Books.csv").write_text("A1,0000000116,4.0,95\nA2,0000000117,1.0,96\n")
+    (raw / "meta_Books.json").write_text('{"asin": "0000000116"}\n')
+
+    def printed(*more):
+        assert main(["data", "convert", "amazon-books-2014", f"--from={raw}", *more]) == 0
+        return capsys.readouterr().out
+
+    shared = ROOT / "configs" / "dataset" / "amazon.yaml"
+    assert "--config_files" not in printed()
+    assert "--config_files" not in printed("--name=amazon-mine-2014")  # the family's all the same
+    assert f"--dataset=mine --config_files={shared} " in printed("--name=mine")
+    (folder / "configs" / "dataset").mkdir(parents=True)
+    (folder / "configs" / "dataset" / "amazon.yaml").write_bytes(shared.read_bytes())
+    assert " --config_files=configs/dataset/amazon.yaml " in printed("--name=other")
 
 
 def test_what_is_there_is_left_alone(folder, capsys):

@@ -27,6 +27,7 @@ from recbole.data.importer.plan import (
     PlannedColumn,
     TablePlan,
     check_columns_named,
+    left_out_of,
     plan_table,
     roles_of,
 )
@@ -109,10 +110,10 @@ def import_tables(
     check_columns_named(request, list(sources.values()))
     roles = {suffix: roles_of(request, suffix, source) for suffix, source in sources.items()}
     taken: set[str] = set()
-    plans = [
-        plan_table(request, suffix, source, roles[suffix], _look(source, request, advance), taken)
-        for suffix, source in sources.items()
-    ]
+    plans = []
+    for suffix, source in sources.items():
+        evidence = _look(source, request, roles[suffix], advance)
+        plans.append(plan_table(request, suffix, source, roles[suffix], evidence, taken))
     file_class, ending = FORMATS[request.format]
     levels = Levels()
     with staging_folder(folder) as staging:
@@ -162,9 +163,12 @@ def _place(staging: Path, folder: Path, name: str) -> tuple[Path, ...]:
     return placed
 
 
-def _look(source: Source, request: ImportRequest, advance: Advance) -> dict[str, Evidence]:
+def _look(
+    source: Source, request: ImportRequest, roles: Mapping[str, str], advance: Advance
+) -> dict[str, Evidence]:
     """The first pass: what the cells of each column are."""
-    names = [name for name in source.columns if name and name not in request.drop]
+    left_out = left_out_of(request, source, roles)
+    names = [name for name in source.columns if name and name not in left_out]
     evidence = {name: Evidence(request.list_separator) for name in names}
     for chunk in source.chunks():
         for name in names:

@@ -11,7 +11,7 @@ from recbole.data.importer.inference import Evidence, infer
 from recbole.data.importer.names import free_name, safe_name
 from recbole.data.importer.sources import Source, TextFormat
 from recbole.data.options import Suffix
-from recbole.data.parquet import type_named
+from recbole.data.parquet import is_nameless_index, type_named
 from recbole.data.schema import FeatureType
 from recbole.errors import ConfigError, DataError, did_you_mean
 
@@ -168,6 +168,17 @@ def _other_separator(source: Source, hint: str) -> str:
     )
 
 
+def left_out_of(request: ImportRequest, source: Source, roles: Mapping[str, str]) -> dict[str, str]:
+    """The columns of a file that are not taken, with the reason."""
+    left_out = {name: "--drop" for name in source.columns if name in request.drop}
+    for name in source.columns:
+        if is_nameless_index(name) and name not in (*roles, *request.drop, *request.types):
+            left_out[name] = "a pandas index without a name, mostly numbers of rows"
+    if "" in source.columns:
+        left_out["(without a name)"] = "it has no name; often these are numbers of rows"
+    return left_out
+
+
 def plan_table(
     request: ImportRequest,
     suffix: Suffix,
@@ -180,12 +191,10 @@ def plan_table(
 
     Args:
         roles: see `roles_of`.
-        evidence: of each column that is not dropped.
+        evidence: of each column that is not left out.
         taken: the names that other files have taken; those of this one are added.
     """
-    left_out = {name: "--drop" for name in source.columns if name in request.drop}
-    if "" in source.columns:
-        left_out["(without a name)"] = "it has no name; often these are numbers of rows"
+    left_out = left_out_of(request, source, roles)
     fixed = {ROLE_NAMES[role] for role in roles.values()}
     names = set(taken) | fixed | (_RESERVED if suffix != "inter" else {"label", "rating"} & fixed)
     columns = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _JSON = (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*_SEPARATORS, *_JSON, ".parquet")
 _CHUNK_ROWS = 1 << 16
 _BLOCK_BYTES = 4 << 20  # of text, read at a time; no row may be longer
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # an escape, in JSON, of what may be half a character
 _LONGEST_CELL = 1 << 24  # that the csv module takes when a fault is looked for
 
 
@@ -274,9 +276,22 @@ def _objects(path: Path, text: TextFormat) -> Iterator[tuple[int, dict[str, Any]
                         f"{path}, line {number}: expected one JSON object in each line, got"
                         f" {line.strip()[:60]!r}"
                     )
+                if _HALF.search(line):
+                    _refuse_halves(record, f"{path}, line {number}")
                 yield number, record
     except UnicodeError:
         raise encoding_fault(path, text.encoding) from None
+
+
+def _refuse_halves(record: dict[str, Any], where: str) -> None:
+    """Escapes of both halves make one character; one without the other is no text."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}: expected whole characters, got {error.object[error.start]!r}, half of one (a"
+            " lone surrogate)"
+        ) from None
 
 
 def _json_column(
@@ -299,7 +314,8 @@ def _json_column(
             f"{path}: '{name}' has lists of objects or lists; expected lists of text or numbers."
             f" Leave it out with --drop {name}"
         )
-    if flat and all(type(e) in (int, float) for e in flat) and any(type(e) is float for e in flat):
+    element_types = {type(element) for element in flat if element is not None}
+    if element_types <= {int, float} and float in element_types:
         return pa.array(lists, pa.list_(pa.float64()))
     return pa.array(
         [None if row is None else [_json_text(e) for e in row] for row in lists],

@@ -23,6 +23,7 @@ _ARROW_TYPES = {
     FeatureType.FLOAT_SEQ: pa.list_(pa.float64()),
 }
 _BREAKS = r"[\t\r\n]+"
+_MISSING_NUMBER = "nan"  # among the elements of a sequence; tokens that are missing are left out
 
 
 class Writer(Protocol):
@@ -101,6 +102,8 @@ class AtomicFile:
             elements = self._mended(
                 pc.cast(array.values, pa.string()), r"\s+", "_", name, "spaces became underscores"
             )
+            # A null among them would leave the whole cell empty.
+            elements = pc.fill_null(elements, _MISSING_NUMBER)
             return pc.binary_join(pa.ListArray.from_arrays(array.offsets, elements), " ")
         if pt.is_floating(array.type):
             return pa.array(_numbers(array), pa.string())

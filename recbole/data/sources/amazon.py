@@ -6,7 +6,8 @@ Aspects, EMNLP 2019 (of 2018); Y. Hou et al., Bridging Language and Items for Re
 Recommendation, arXiv:2403.03952, 2024 (of 2023). The files differ from edition to edition; their
 keys tell them apart.
 
-Every file is read as a stream and written row by row: tens of GB need the memory of one line.
+Every file is read as a stream and written row by row: tens of GB need the memory of one line, and
+of the ids of the products.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from typing import Any
 from recbole.data.sources.amazon_products import product
 from recbole.data.sources.atomic_folder import AtomicFolder
 from recbole.data.sources.raw_files import RawFile, RawFiles
-from recbole.data.sources.rows import checked_ratings, delimited_rows, rating_text, records
+from recbole.data.sources.rows import (
+    checked_ratings,
+    delimited_rows,
+    first_cells,
+    rating_text,
+    records,
+)
 from recbole.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -52,8 +59,8 @@ _MILLISECONDS = 1000  # the unit of the times of 2023
 def convert_amazon(raw: RawFiles, out: AtomicFolder) -> None:
     """Turn one category's reviews (or its file of ratings alone) and products into .inter, .item.
 
-    Reviews lacking a user, a product or a rating are left out, and their number is logged. A
-    product that is listed twice keeps both rows; a run uses the last.
+    Reviews lacking a user, a product or a rating are left out, and so is a product that has been
+    listed before; their numbers are logged.
 
     Raises:
         DataError: a file is missing or holds no rating, or a line cannot be read.
@@ -104,8 +111,7 @@ def _ratings(raw: RawFile) -> Iterator[tuple[str, ...]]:
     User, item, rating, time in 2014, and item, user, rating, time in 2018. An item has an id of ten
     characters; where both have, the file is taken for one of 2014.
     """
-    with raw.text(newline="") as lines:
-        first = lines.readline().strip().split(",")
+    first = first_cells(raw)
     if "parent_asin" in first:
         names = ("user_id", "parent_asin", "rating", "timestamp")
         for user, item, rating, time in delimited_rows(raw, names):
@@ -135,12 +141,18 @@ def _plain(rating: str) -> str:
 
 
 def _items(raw: RawFile) -> Iterator[tuple[str, ...]]:
-    left_out = 0
+    """A row for each product: the first, where one is listed again."""
+    without_id = again = 0
+    seen: set[str] = set()
     for record in records(raw, python_literals=True):
         row = product(record)
         if row is None:
-            left_out += 1
+            without_id += 1
+        elif row[0] in seen:
+            again += 1
         else:
+            seen.add(row[0])
             yield row
-    if left_out:
-        _log.warning("%s: %s products without an id are left out", raw.name, f"{left_out:,}")
+    for count, what in ((without_id, "without an id"), (again, "listed again")):
+        if count:
+            _log.warning("%s: %s products %s are left out", raw.name, f"{count:,}", what)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+
+_log = logging.getLogger(__name__)
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -22,15 +28,34 @@ class AtomicFolder:
     def write(self, suffix: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write `<name>.<suffix>`: UTF-8, TAB separated, lines ending in LF on every system.
 
+        Halves of characters, which escapes in JSON can leave, become U+FFFD; that is logged.
+
         Args:
             columns: the header, `field:type` parts.
             rows: their cells; none may hold a TAB or a line end (see `text` and `sequence`).
         """
         self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / f"{self.name}.{suffix}"
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.write("\t".join(columns) + "\n")
-            file.writelines("\t".join(row) + "\n" for row in rows)
+        with path.open("wb") as file:
+            file.writelines(_encoded(chain([columns], rows), path.name))
+
+
+def _encoded(rows: Iterable[Sequence[str]], name: str) -> Iterator[bytes]:
+    """Lines of UTF-8."""
+    mended = 0
+    for row in rows:
+        line = "\t".join(row) + "\n"
+        try:
+            yield line.encode()
+        except UnicodeEncodeError:
+            mended += 1
+            yield _HALVES.sub("\ufffd", line).encode()
+    if mended:
+        _log.warning(
+            "%s: %s rows had halves of characters (lone surrogates), now U+FFFD",
+            name,
+            f"{mended:,}",
+        )
 
 
 def text(value: str) -> str:

@@ -57,6 +57,12 @@ def delimited_rows(
             raise DataError(f"{raw.name}, line {reader.line_num}: {error}") from error
 
 
+def first_cells(raw: RawFile) -> list[str]:
+    """What stands between the commas of the first line, which may be a header."""
+    with raw.text(newline="") as lines:
+        return lines.readline().strip().split(",")
+
+
 def _mended(
     raw: RawFile,
     line: int,

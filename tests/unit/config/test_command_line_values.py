@@ -40,6 +40,9 @@ def test_any_plain_value_is_read_back(options):
         ("~", None),
         ("abc", "abc"),
         ("e5", "e5"),
+        ("2020-01-01", "2020-01-01"),
+        ("2024-02-30", "2024-02-30"),
+        ("2020-01-01 10:00:00", "2020-01-01 10:00:00"),
         ("1e", "1e"),
         ("[256,256]", [256, 256]),
         ("{rating: 4}", {"rating": 4}),
@@ -68,6 +71,10 @@ def test_infinity_is_a_number():
         (["--=5"], "Command line: expected --key=value, got '--=5'"),
         (["--a=1", "--a=2"], "Option 'a' stands twice on the command line"),
         (["--a=[1,"], r"Option 'a' \(command line\): expected a YAML value, got '\[1,'"),
+        (["--a=0x_"], r"Option 'a' .* got '0x_' \('0x_' is no int\)"),
+        (["--a=!!bool x"], r"Option 'a' .*'x' is no bool"),
+        (["--a=!!timestamp 2020-01-01"], r"Option 'a' .* expected a YAML value"),
+        (["--a=!!binary eA=="], r"Option 'a' .* expected a YAML value"),
     ],
 )
 def test_malformed_arguments(arguments, message):

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from recbole.config import Config
 from recbole.config.compatibility import NOT_SUPPORTED, WITHOUT_MEANING
+from recbole.config.yaml_values import read_file
 from recbole.data.sources.registry import SOURCES, find_source
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
@@ -214,6 +216,39 @@ def test_what_only_a_rating_head_reads_is_noted_without_one(option, value):
     assert Config("DCNV2", "ml-100k", config_dict={**given, "multi_cls": 5}).notes == []
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("rm_dup_inter", "first", "rows of benchmark_filename are not filtered"),
+        ("val_interval", {"rating": "[3,5]"}, "rows of benchmark_filename are not filtered"),
+        ("filter_inter_by_user_or_item", False, "rows of benchmark_filename are not filtered"),
+        ("user_inter_num_interval", "[5,inf)", "rows of benchmark_filename are not filtered"),
+        ("item_inter_num_interval", "[5,inf)", "rows of benchmark_filename are not filtered"),
+        (
+            "eval_args",
+            {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "uni9"},
+            "benchmark_filename says what the parts are, in place of its split and order",
+        ),
+        (
+            "eval_args",
+            {"group_by": "user"},
+            "benchmark_filename says what the parts are, in place of its group_by",
+        ),
+    ],
+)
+def test_what_benchmark_files_leave_nothing_to_is_noted(option, value, reason):
+    given = {option: value, "benchmark_filename": ["train", "valid", "test"]}
+    notes = Config("DCNV2", "unheard-of", config_dict=given).notes
+    assert notes == [f"Option '{option}' (config_dict) has no effect: {reason}"]
+    assert Config("DCNV2", "unheard-of", config_dict={option: value}).notes == []
+
+
+def test_what_asks_for_nothing_is_not_noted():
+    nothing = {"eval_args": {"mode": "uni9"}, "user_inter_num_interval": None, "val_interval": None}
+    given = {**nothing, "benchmark_filename": ["train", "valid", "test"]}
+    assert Config("DCNV2", "unheard-of", config_dict=given).notes == []
+
+
 def test_one_configuration_file_needs_no_list(folder):
     (folder / "a.yaml").write_text("epochs: 7\n")
     for file in ("a.yaml", Path("a.yaml"), ["a.yaml"], ("a.yaml",)):
@@ -257,10 +292,43 @@ def test_numpys_numbers_are_numbers():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "base: &base {epochs: 3, seed: 4}\nmine: {<<: *base, seed: 5}\n",
+        "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nboth: {<<: [*a, *b], w: 5}\n",
+        # c is put together before b, deeper down, is.
+        "a: &a {x: 1}\ninner: {b: &b {<<: *a, x: 2}}\nc: {<<: *b, x: 3}\n",
+    ],
+)
+def test_merged_mappings_are_those_of_any_yaml(folder, text):
+    (folder / "anchors.yaml").write_text(text)
+    assert read_file(folder / "anchors.yaml") == yaml.safe_load(text)
+
+
+def test_options_may_be_merged(folder):
+    text = "eval_args: {order: TO}\n<<: {epochs: 7, seed: 1}\nseed: 2\n"
+    (folder / "a.yaml").write_text(text)
+    config = Config("DCNV2", "ml-100k", "a.yaml")
+    assert (config["epochs"], config["seed"], config["eval_args"].order) == (7, 2, "TO")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("epochs: [1", "bad.yaml, line 1: "),
         ("epochs: 1\nseed: 2\nepochs: 3\n", "bad.yaml, line 3: the key 'epochs' stands twice"),
+        ("epochs: 1\nseed: 0x_\n", "bad.yaml, line 2: '0x_' is no int"),
+        (
+            "learning_rate: 2024-02-30\n",
+            "Option 'learning_rate' (bad.yaml): expected a number, got '2024-02-30'",
+        ),
+        (
+            "a: &a {x: 1}\nb:\n  <<: *a\n  y: 1\n  y: 2\n",
+            "bad.yaml, line 5: the key 'y' stands twice",
+        ),
+        ("a: &a {x: 1}\nb: {<<: *a, <<: *a}\n", "bad.yaml, line 2: the key '<<' stands twice"),
+        ("a: {[1, 2]: 3}\n", "bad.yaml, line 1: expected text or a number as a key"),
+        ("<<: 1\n", "bad.yaml, line 1: expected a mapping or list of mappings for merging"),
         ("- epochs\n", "bad.yaml: expected options as 'name: value', got list"),
         ("epochs: !!python/object/apply:os.getcwd []", "bad.yaml, line 1: could not determine"),
     ],

@@ -285,6 +285,17 @@ class TestDamage:
         fresh, _ = self.damage(tmp_path, flip)
         assert_same(load(tmp_path), fresh)
 
+    @pytest.mark.parametrize("field", [8, 10], ids=["encrypted", "another compression"])
+    def test_a_flipped_bit_in_the_table_of_contents_is_noticed(self, tmp_path, caplog, field):
+        def flip(content):
+            content[content.index(b"PK\x01\x02") + field] ^= 1
+            return content
+
+        fresh, _ = self.damage(tmp_path, flip)
+        caplog.clear()
+        assert_same(load(tmp_path), fresh)
+        assert "the data is prepared anew" in caplog.text
+
     @pytest.mark.parametrize("left", [0, 10, 500, -30])
     def test_a_cut_file_is_made_anew_with_one_warning(self, tmp_path, caplog, preparations, left):
         fresh, entry = self.damage(tmp_path, lambda content: content[:left])
@@ -319,6 +330,28 @@ def test_warnings_are_given_again(tmp_path, caplog, preparations):
         texts.append([r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING])
     assert len(preparations) == 1
     assert texts[0] == texts[1] and any("without a row in .user" in text for text in texts[0])
+
+
+def test_warnings_are_kept_where_the_log_shows_none(tmp_path, caplog, preparations):
+    """state: ERROR sets the level of the project's logger."""
+    write(tmp_path, inter=INTER + "u8\ta\t3\t70\n", user=USER, item=ITEM)
+    package = logging.getLogger("recbole.data")
+    before = package.level, package.propagate
+    with caplog.at_level(logging.ERROR, "recbole"):
+        load(tmp_path)
+        assert (package.level, package.propagate) == before
+    assert caplog.messages == []
+    load(tmp_path)
+    assert len(preparations) == 1
+    assert any("without a row in .user" in text for text in caplog.messages)
+
+
+def test_errors_are_shown_while_warnings_are_kept(caplog):
+    log = logging.getLogger("recbole.data.files")
+    with caplog.at_level(logging.ERROR, "recbole"), cache.recorded_warnings() as texts:
+        log.warning("kept")
+        log.error("shown")
+    assert caplog.messages == ["shown"] and texts == ["kept", "shown"]
 
 
 class TestPlace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import numpy as np
 import pytest
@@ -185,6 +186,28 @@ def test_benchmark_files_are_the_parts_unfiltered(tmp_path):
     other = {**files, "c_inter": files["c_inter"].replace("rating:float", "stars:float")}
     with pytest.raises(DataError, match=r"expected the same columns in toy.a.inter, toy.b.inter"):
         prepared(tmp_path / "y", other, **options)
+
+
+BENCHMARK = {
+    **dict.fromkeys(("a_inter", "b_inter", "c_inter"), INTER),
+    "user": USER,
+    "item": ITEM,
+}
+
+
+def test_benchmark_files_of_users_and_items_are_checked_too(tmp_path, caplog):
+    options = {"benchmark_filename": ["a", "b", "c"]}
+    nameless = {**BENCHMARK, "user": USER + "\t77\t7\n"}
+    ages = prepared(tmp_path, nameless, **options).get_user_feature()["age"].tolist()
+    assert ages == prepared(tmp_path / "x", BENCHMARK, **options).get_user_feature()["age"].tolist()
+    (warning,) = caplog.messages
+    assert re.fullmatch(r"1 rows without 'user_id' are dropped: .*toy.user, line 6", warning)
+    twice = {**BENCHMARK, "item": ITEM + "a\tx\t1\n"}
+    with pytest.raises(DataError, match=r"toy.item, line 6: 'item_id' = 'a' already has a row"):
+        prepared(tmp_path / "y", twice, **options)
+    none = {**BENCHMARK, "user": "user_id:token\tage:token\n\t77\n"}
+    with pytest.raises(DataError, match=r"No row of .user is left after missing ids"):
+        prepared(tmp_path / "z", none, **options)
 
 
 def test_figures_and_names(tmp_path):

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recbole.data import DataOptions, create_dataset
+from recbole.data import DataOptions, create_dataset, from_pandas
 from recbole.data.files import read_atomic_files
 from recbole.data.schema import FeatureType
 from recbole.errors import DataError
@@ -176,6 +176,23 @@ def test_what_cannot_be_read_is_refused(tmp_path, columns, message):
     write_parquet(tmp_path, inter=columns)
     with pytest.raises(DataError, match=message):
         create_dataset(StandIn(tmp_path, threshold={"rating": 4}))
+
+
+def test_an_index_without_a_name_is_no_column(tmp_path):
+    """pandas writes the labels of the rows that a filter has left as __index_level_0__."""
+    inter = pa.table(COLUMNS["inter"]).to_pandas()
+    (tmp_path / "toy").mkdir()
+    path = tmp_path / "toy" / "toy.inter.parquet"
+    chosen = inter[inter.rating > 1]
+    chosen.to_parquet(path)
+    assert "__index_level_0__" in pq.read_schema(path).names
+    dataset = create_dataset(StandIn(tmp_path))
+    names = ["user_id", "item_id"]
+    assert [field.name for field in dataset.schema.fields] == names
+    assert_same(from_pandas(pa.Table.from_pandas(chosen)), from_pandas(chosen))
+    chosen.rename_axis("place").to_parquet(path)
+    named = create_dataset(StandIn(tmp_path))
+    assert [field.name for field in named.schema.fields] == [*names, "place"]
 
 
 def test_an_unreadable_column_may_be_left_out(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,14 @@ from hypothesis import strategies as st
 
 from recbole.data import create_dataset
 from recbole.data.evaluation_options import EvalArgs
-from recbole.data.split import leave_one_out, part_counts, ranks, row_order, split_rows
+from recbole.data.split import (
+    leave_one_out,
+    part_counts,
+    ranks,
+    row_order,
+    split_by_time,
+    split_rows,
+)
 from recbole.errors import DataError
 from tests.unit.data.data_files import INTER, StandIn, prepared, write
 
@@ -107,22 +116,43 @@ def test_leave_one_out(users, mode, by_time):
     check_parts(parts, users, row_order(order, len(users), times, 3), slices)
 
 
+def whole(exact):
+    """Rounded down; ratios are floats, of which none is exactly 0.7."""
+    return int(exact * (1 + Fraction(1, 10**12)))
+
+
 @given(USERS, RATIOS, st.data())
 def test_by_time(users, ratios, data):
     draw = st.lists(st.integers(0, 20), min_size=len(users), max_size=len(users))
     times = np.array(data.draw(draw), np.float64)
-    shares = [ratio / sum(ratios) for ratio in ratios]
-    moment = np.percentile(times, 100 * (1 - shares[2]))
+    train, valid, test = map(Fraction, ratios)
+    last = whole((len(users) - 1) * (train + valid) / (train + valid + test))
+    moment = sorted(times)[last]  # as good as np.percentile, which looks between two rows
     parts = split_rows(EvalArgs(split={"TS": ratios}), users, times, 5)
     order = row_order("RO", len(users), times, 5)
 
     def slices(rows):
         ordered = sorted(rows, key=lambda row: times[row])
         before = [row for row in ordered if times[row] <= moment]
-        cut = int(len(before) * (shares[0] / (1 - shares[2])))
+        cut = whole(len(before) * train / (train + valid))
         return before[:cut], before[cut:], [row for row in ordered if times[row] > moment]
 
     check_parts(parts, users, order, slices)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "rows", "expected"),
+    [
+        ([0.7, 0.1, 0.2], 10, [7, 1, 2]),
+        ([0.6, 0.2, 0.2], 5, [3, 1, 1]),
+        ([7, 1, 2], 10, [7, 1, 2]),
+        ([64, 2, 34], 51, [32, 2, 17]),  # np.percentile looks at 32.99... of rows 0 to 50
+        ([1, 0, 0], 3, [3, 0, 0]),
+    ],
+)
+def test_by_time_counts_as_one_does_by_hand(ratios, rows, expected):
+    parts = split_by_time(np.zeros(rows, np.int64), np.arange(float(rows)), ratios)
+    assert np.bincount(parts, minlength=3).tolist() == expected
 
 
 def test_random_order_has_a_stream_of_its_own():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recbole.data import Schema, create_dataset
@@ -72,6 +72,11 @@ class TestQuantileEdges:
     def test_split_equal_shares(self):
         levels = learned(np.arange(100), 5)
         assert levels.rows == (20, 20, 20, 20, 20)
+
+    def test_ascend_where_one_has_moved_past_the_next(self):
+        # The quantile 2/4 moves from 3 up to 8, beyond 3/4, which lies between the same two.
+        numbers = [1, 2, 3, 3, 3, 3, 3, 3, 3, 8, 9, 9.5]
+        assert edges_of(numbers, 4).tolist() == [3, 8, 8]
 
     def test_do_not_depend_on_the_order_of_the_rows(self):
         numbers = np.random.default_rng(0).integers(1, 30, 200)
@@ -151,6 +156,42 @@ class TestThreshold:
         users = np.repeat([0, 1], 50)
         own = learned(numbers, 2, by_user, users, threshold=30.0).user_edges
         assert own.tolist() == [[30.0], [30.0]]
+
+    @pytest.mark.parametrize("method", ["quantile", "log"])
+    @settings(max_examples=60, deadline=None)
+    @given(
+        rows=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), min_size=2, max_size=80),
+        count=st.integers(2, 6),
+        threshold=st.integers(2, 40),
+    )
+    def test_by_user_is_the_same_number_for_every_user(self, method, rows, count, threshold):
+        users, numbers = (np.array(column) for column in zip(*rows, strict=True))
+        assume(numbers.min() < threshold <= numbers.max())
+        by_user = RatingBins(method=method, group_by="user")
+        try:
+            levels = learned(numbers, count, by_user, users, threshold=float(threshold))
+        except DataError:  # a level without rows
+            return
+        clicks = levels.place(numbers, users) >= lowest_click_level(levels, threshold)
+        assert clicks.tolist() == (numbers >= threshold).tolist()
+
+    def test_by_user_where_users_count_on_other_scales(self):
+        random = np.random.default_rng(1)
+        numbers = np.r_[random.integers(1, 21, 300), random.integers(100, 1001, 300)]
+        users = np.repeat([0, 1, 2], [300, 300, 1])
+        numbers = np.r_[numbers, 17]  # too few for edges of one's own
+        by_user = RatingBins(method="quantile", group_by="user")
+        levels = learned(numbers, 5, by_user, users, threshold=15.0)
+        clicks = levels.place(numbers, users) >= lowest_click_level(levels, 15.0)
+        assert clicks.tolist() == (numbers >= 15).tolist()
+        assert (levels.user_edges[:2].diff(dim=1) >= 0).all()
+        assert torch.isnan(levels.user_edges[2]).all()
+
+    def test_of_equal_edges_moves_the_one_that_leaves_them_ascending(self):
+        numbers = [2, 2, 2, 6, 6, 8]
+        assert edges_of(numbers, 3).tolist() == [6, 6]
+        levels = learned(numbers, 3, threshold=8.0)
+        assert levels.edges == (6, 8) and lowest_click_level(levels, 8.0) == 3
 
     def test_a_level_is_named(self):
         assert lowest_click_level(learned(range(10), 5), "level 4") == 4

@@ -283,6 +283,14 @@ def test_a_mistake_is_found_before_anything_runs(toy, tmp_path):
         make_plan(cells, ResultsTable(tmp_path / "results"))
 
 
+@pytest.mark.parametrize("values", ["2020-01-01", "0.1,2020-01-01"])
+def test_a_date_is_no_number(toy, tmp_path, values):
+    words = ["--model=NFM", "--dataset=toy", f"--learning_rate={values}", "--threshold={rating: 4}"]
+    grid = Grid().with_command_line(words)
+    with pytest.raises(ConfigError, match=r"'learning_rate' .*expected a number, got '2020-01-01'"):
+        make_plan(grid.cells(), ResultsTable(tmp_path))
+
+
 def test_data_that_is_not_there_is_told(toy, tmp_path):
     plan = make_plan([Cell("WideDeep", "gone", 1)], ResultsTable(tmp_path / "results"))
     assert not plan.cells

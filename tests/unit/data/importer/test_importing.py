@@ -196,6 +196,26 @@ def test_elements_with_spaces(tmp_path):
     ]
 
 
+@BOTH
+def test_a_missing_element_leaves_the_others_of_its_cell(tmp_path, format):
+    csv = "u,i,r,v\n1,a,5,1.5|NA|2\n2,b,3,0.5\n"
+    done = imported(tmp_path / "a.csv", csv, types={"v": "float_seq"}, format=format)
+    assert read_back(done)["v"] == [[1.5, None, 2], [0.5]]
+    path = tmp_path / "b.parquet"
+    columns = {"u": [1, 2], "i": [1, 2], "r": [5, 3], "v": [[1.0, None, 2.0], None]}
+    pq.write_table(pa.table(columns), path)
+    assert read_back(imported_file(path, format=format))["v"] == [[1, None, 2], []]
+
+
+@BOTH
+def test_a_null_among_the_numbers_of_a_json_list_is_a_missing_number(tmp_path, format):
+    rows = [{"u": 1, "i": 2, "r": 3, "v": [0.5, None, 2]}, {"u": 2, "i": 2, "r": 4, "v": [None]}]
+    text = "\n".join(map(json.dumps, rows))
+    done = imported(tmp_path / "a.jsonl", text, format=format)
+    assert types_of(done)["v"] == "float_seq"
+    assert read_back(done)["v"] == [[0.5, None, 2], [None]]
+
+
 def test_types_are_overridden_by_either_name(tmp_path):
     data = "u,i,r,Zip,a b,tags\n1,a,5,10,1.5,x/y\n2,b,3,20,2.5,y\n"
     types = {"Zip": "float", "a_b": "token", "tags": "token_seq"}
@@ -284,6 +304,27 @@ def test_ids_of_parquet_that_became_floats(tmp_path):
     assert read_back(imported_file(path))["user_id"] == ["7", "8"]
 
 
+def test_an_index_of_parquet_without_a_name_is_left_out_unless_it_is_asked_for(tmp_path):
+    path = tmp_path / "a.parquet"
+    frame = pd.DataFrame({"u": [7, 7, 7, 8], "i": [1, 2, 3, 4], "r": [5, 3, 1, 3]})
+    frame = frame.assign(x=[0.5, 1.5, 2.5, 3.5])[frame.r > 1]
+    frame.to_parquet(path)
+    done = imported_file(path)
+    assert list(types_of(done)) == ["user_id", "item_id", "rating", "x"]
+    assert "index" in done.tables[0].plan.left_out["__index_level_0__"]
+    dropped = imported_file(path, drop=["__index_level_0__"], name="b")
+    assert dropped.tables[0].plan.left_out == {"__index_level_0__": "--drop"}
+    users = imported_file(path, user="__index_level_0__", name="c")
+    assert read_back(users)["user_id"] == ["0", "1", "3"]
+    frame.rename_axis("place").to_parquet(path)
+    assert "place" in types_of(imported_file(path, name="d"))
+
+
+def test_characters_in_two_halves_are_whole(tmp_path):
+    row = '{"u": 1, "i": 2, "r": 3, "t": "\\ud83d\\ude00 and \\\\ud83d"}\n'
+    assert read_back(imported(tmp_path / "a.jsonl", row))["t"] == ["\U0001f600 and \\ud83d"]
+
+
 GOOD = "u,i,r\n1,a,5\n2,b,3\n"
 REFUSED = {
     "no file": ("no.csv", None, {}, DataError, "no.csv: no such file"),
@@ -332,6 +373,11 @@ REFUSED = {
     "json list": ("a.json", '[{"u": 1}]\n', {}, DataError, "a.json, line 1: expected one JSON obj"),
     "json object": ("a.jsonl", '{"u": 1, "i": 2, "r": 3}\n{"u": 1, "x": {"y": 1}}\n',
                     {}, DataError, "a.jsonl, line 2: 'x' is an object.*--drop x"),
+    "half a character": (
+        "a.jsonl", '{"u": 1, "i": 2, "r": 3}\n{"u": 1, "i": 3, "r": 4, "t": ["cut \\ud83d"]}\n',
+        {}, DataError, r"a.jsonl, line 2: expected whole characters, got '\\ud83d', half of one"),
+    "half a character in a name": ("a.jsonl", '{"u": 1, "i": 2, "r": 3, "\\uDc00": 4}\n', {},
+                                   DataError, r"a.jsonl, line 1: .* got '\\udc00', half of one"),
     "no parquet": ("a.parquet", GOOD, {}, DataError, "a.parquet: expected a Parquet file"),
 }  # fmt: skip
 

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from recbole.data import create_dataset
+from recbole.data.download import convert_dataset
 from recbole.data.sources.amazon_catalogue import CATEGORIES
 from recbole.data.sources.registry import find_source
 from recbole.errors import DataError
+from tests.unit.data.data_files import StandIn
 from tests.unit.data.sources.converting import convert, write_files
 
 PRODUCT_2014 = {
@@ -135,6 +138,38 @@ def test_the_edition_of_2023(tmp_path: Path) -> None:
         "B2\t\t\t\t\t1234\t",
         "B3\t\t\t\t\t14.99\t",
         "B4\t\t\t\t\t\t",
+    ]
+
+
+def test_a_product_listed_twice_has_one_row(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    products = [
+        {"asin": "0077613252", "title": "One"},
+        {"asin": "0077613253", "title": "Two"},
+        {"asin": "0077613252", "title": "Again"},
+    ]
+    ratings = b"A240,0077613252,4.0,95\nA241,0077613253,2.0,96\n"
+    raw = write_files(tmp_path / "raw", {"ratings_X.csv": ratings, "meta_X.json": lines(products)})
+    name = "amazon-books"
+    convert_dataset(name, [raw], tmp_path / name)
+    items = create_dataset(StandIn(tmp_path, name)).get_item_feature()
+    assert len(items) == 3  # with the unknown product
+    rows = (tmp_path / name / f"{name}.item").read_text().splitlines()[1:]
+    assert [row.split("\t")[1] for row in rows] == ["One", "Two"]
+    assert "meta_X.json: 1 products listed again are left out" in caplog.text
+
+
+def test_half_a_character_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """JSON may hold a surrogate without its other half, which no text file can."""
+    products = [{"asin": "0001", "title": "cut \ud83d"}, {"asin": "0002", "brand": "\udc00x\udc00"}]
+    raw = write_files(
+        tmp_path / "raw", {"X.json": lines([REVIEW_2014]), "meta_X.json": lines(products)}
+    )
+    made = convert("amazon-books", raw)
+    assert made["item"] == ["0001\tcut \ufffd" + "\t" * 5, "0002" + "\t" * 6 + "\ufffdx\ufffd"]
+    assert caplog.messages == [
+        "amazon-books.item: 2 rows had halves of characters (lone surrogates), now U+FFFD"
     ]
 
 

@@ -216,3 +216,24 @@ def test_goodbooks(tmp_path: Path) -> None:
         "259\tThe Odyssey\tHomer\t-720\t",
         "260\tY\tX\t\ten-US",
     ]
+
+
+def test_goodbooks_of_kaggle(tmp_path: Path) -> None:
+    """There `id` counts the books, as ratings.csv does, and book_id is the id of Goodreads."""
+    books = "id,book_id,best_book_id,work_id,authors,original_publication_year,title,language_code"
+    raw = write_files(
+        tmp_path / "raw",
+        {
+            "ratings.csv": b"book_id,user_id,rating\n1,314,5\n2,439,3\n",
+            "books.csv": (
+                f"{books}\n1,2767052,2767052,1,Suzanne Collins,2008.0,The Hunger Games,eng\n"
+                "2,3,3,4640799,J.K. Rowling,1997.0,Harry Potter,eng\n"
+            ).encode("utf-8-sig"),
+        },
+    )
+    made = convert("goodbooks-10k", raw)
+    assert made["inter"] == ["314\t1\t5", "439\t2\t3"]
+    assert made["item"] == [
+        "1\tThe Hunger Games\tSuzanne_Collins\t2008\teng",
+        "2\tHarry Potter\tJ.K._Rowling\t1997\teng",
+    ]
