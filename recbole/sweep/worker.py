@@ -35,6 +35,9 @@ def use_threads(share: int) -> None:
     """Compute on `share` threads, or on fewer if PyTorch is set to: it heeds OMP_NUM_THREADS."""
     import torch
 
+    from recbole.model.denormals import flush_denormals
+
+    flush_denormals()
     torch.set_num_threads(min(share, torch.get_num_threads()))
 
 

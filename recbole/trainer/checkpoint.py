@@ -21,6 +21,7 @@ from recbole.data import Dataset, Encoder, Interaction, Schema
 from recbole.data.payload import DamagedPayloadError, load_payload, save_payload
 from recbole.errors import CheckpointError
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.denormals import flush_denormals
 
 FORMAT = 1
 #: What `contents` writes.
@@ -163,6 +164,7 @@ def load(path: str | Path, model_class: type | None = None, **overrides: Any) ->
     Raises:
         CheckpointError: see `read`.
     """
+    flush_denormals()  # of its weights, some may be
     payload = read(path)
     model = model_class or payload["model"]
     config = Config.from_values(
