@@ -167,8 +167,12 @@ class Ensemble:
             orders.append(rows[run.train.row_order(run.trainer.epoch)])
         return torch.stack(orders)
 
-    def _losses(self, models: StackedModels, batch: Mapping[str, Tensor]) -> Outputs:
-        return models.loss_parts(batch)
+    def _backward(self, models: StackedModels, batch: Mapping[str, Tensor]) -> Outputs:
+        """The losses of a batch, [S] each, after their backward pass."""
+        with self.runs[0].trainer.model.precision.of_step():
+            parts = models.loss_parts(batch)
+            parts["loss"].sum().backward()  # a run's loss has no gradient in another's weights
+        return parts
 
     def _train_epoch(
         self,
@@ -187,8 +191,7 @@ class Ensemble:
         with progress_bar(title, "samples", total, environment.show_progress) as advance:
             for rows in self._batches(self._orders(live), size):
                 optimizers.zero_grad()
-                parts = self._losses(models, self._gather(rows))
-                parts["loss"].sum().backward()  # a run's loss has no gradient in another's weights
+                parts = self._backward(models, self._gather(rows))
                 optimizers.step()
                 if losses.add(parts):
                     self._check_finite(live)
@@ -277,8 +280,7 @@ class Ensemble:
         models = [copy.deepcopy(run.trainer.model) for run in self.runs]  # statistics would move
         stacked = StackedModels(models, [stream.copy() for stream in streams])
         try:
-            together = self._losses(stacked, batch)["loss"]
-            together.sum().backward()
+            together = self._backward(stacked, batch)["loss"]
         except (RuntimeError, TypeError, AttributeError) as error:
             reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
             return f"{self.runs[0].trainer.config.model} can't be computed under vmap: {reason}"

@@ -188,8 +188,9 @@ class Trainer:
     def _step(self, batch: Interaction) -> dict[str, Tensor]:
         """Take one optimiser step; return the loss and its parts (scalars)."""
         self.optimizers.zero_grad()
-        parts = self._loss_parts(batch)
-        self.scaler.scale(parts["loss"]).backward()
+        with self.model.precision.of_step():
+            parts = self._loss_parts(batch)
+            self.scaler.scale(parts["loss"]).backward()
         if self.norms is not None:
             self.norms.add_step(self.scaler.get_scale())
         if self.options.clip_grad_norm is not None:

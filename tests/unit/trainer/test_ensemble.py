@@ -14,13 +14,15 @@ from recbole.data import create_dataset
 from recbole.errors import ConfigError, TrainingDivergedError
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.context_aware_recommender.widedeep import WideDeep
+from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
 from recbole.quick_start import resume, run_recbole
 from recbole.trainer import interruption
 from recbole.trainer.interruption import TrainingInterrupted
 from recbole.trainer.options import ClipGradNorm
 from recbole.trainer.random_streams import RandomStream
-from recbole.trainer.stacking import clip_each
+from recbole.trainer.stacking import StackedModels, clip_each
+from tests.conftest import rounds_to_tf32
 
 SEEDS = [7, 11, 2020]
 
@@ -190,6 +192,30 @@ def test_an_interruption_names_the_seeds_that_have_not_begun(toy, monkeypatch):
         TrainingInterrupted, match=r"--resume=\S+\.pth Not started: --seeds=11,2020"
     ):
         several(toy, False)
+
+
+class InTf32(WideDeep):
+    """As on CUDA, where auto takes tf32: a setting that a CPU knows, too."""
+
+    def __init__(self, config, dataset):
+        super().__init__(config, dataset)
+        self.precision = Precision("tf32", "cuda", "")
+
+
+def test_tf32_is_for_the_backward_pass_too(toy, monkeypatch):
+    seen, plain = [], StackedModels.loss_parts
+
+    def watched(models, batches):
+        parts = plain(models, batches)
+        seen.append(rounds_to_tf32())
+        parts["loss"].register_hook(lambda _: seen.append(rounds_to_tf32()))
+        return parts
+
+    monkeypatch.setattr(StackedModels, "loss_parts", watched)
+    several(toy, True, InTf32, epochs=1, mlp_hidden_size=[8], dropout_prob=0.0)
+    assert "seed 7 has ended" in logged()  # together
+    assert len(seen) > 4 and all(seen)
+    assert not rounds_to_tf32()
 
 
 def test_divergence_names_the_seed(toy):

@@ -11,10 +11,11 @@ from torch import nn
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.errors import CheckpointError, TrainingDivergedError
+from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
-from tests.conftest import write_toy_dataset
+from tests.conftest import rounds_to_tf32, write_toy_dataset
 
 
 def prepared(options, model="WideDeep"):
@@ -119,6 +120,23 @@ def test_mixed_precision_stays_close_to_full(toy):
         results.append(losses(trainer))
     assert results[0] != results[1]
     assert results[0] == pytest.approx(results[1], rel=0.02)
+
+
+def test_tf32_is_for_the_backward_pass_too(toy):
+    trainer, train, *_ = prepared(toy)
+    trainer.model.precision = Precision("tf32", "cuda", "")  # a setting that a CPU knows, too
+    seen, plain = [], trainer._loss_parts
+
+    def watched(batch):
+        parts = plain(batch)
+        seen.append(rounds_to_tf32())
+        parts["loss"].register_hook(lambda _: seen.append(rounds_to_tf32()))
+        return parts
+
+    trainer._loss_parts = watched
+    trainer._step(next(train.batches()))
+    assert seen == [True, True]
+    assert not rounds_to_tf32()
 
 
 def test_parts_of_the_loss_add_up(toy):
