@@ -31,23 +31,34 @@ def full_precision(tensor: Tensor) -> Tensor:
 
 
 @contextmanager
-def tf32_products(allowed: bool) -> Iterator[None]:
+def tf32_products(allowed: bool, device_type: str) -> Iterator[None]:
     """Let CUDA's fp32 products round their inputs to tf32, or not; leaving undoes it.
 
-    This is a setting of the process, read whenever a product runs.
+    This is a setting of the process, read whenever a product runs. Where there is no CUDA in play
+    it is not touched: a program may have its own mind about it.
     """
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = allowed
+    if device_type != "cuda":
+        yield
+        return
+    products = torch.backends.cuda.matmul
+    # torch 2.9 renamed the setting, and raises where the old name is read after the new one is set.
+    name, value = (
+        ("fp32_precision", "tf32" if allowed else "ieee")
+        if hasattr(products, "fp32_precision")
+        else ("allow_tf32", allowed)
+    )
+    before = getattr(products, name)
+    setattr(products, name, value)
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        setattr(products, name, before)
 
 
 @contextmanager
 def unrounded_products(device_type: str) -> Iterator[None]:
     """Run the products of float32 tensors in float32, whatever the precision around is."""
-    with torch.autocast(device_type, enabled=False), tf32_products(False):
+    with torch.autocast(device_type, enabled=False), tf32_products(False, device_type):
         yield
 
 
@@ -78,7 +89,7 @@ class Precision:
 
         A backward pass takes bf16 and fp16 over from the forward pass by itself, but not tf32.
         """
-        return tf32_products(self.name == "tf32")
+        return tf32_products(self.name == "tf32", self.device_type)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reason})"

@@ -63,11 +63,27 @@ def test_products_run_in_the_type_and_no_longer_afterwards(name, dtype) -> None:
 def test_tf32_holds_inside_only_even_after_an_error() -> None:
     with pytest.raises(KeyError), Precision("tf32", "cuda", "").applied():
         assert rounds_to_tf32()
-        with tf32_products(False):
+        with tf32_products(False, "cuda"):
             assert not rounds_to_tf32()
         assert rounds_to_tf32()
         raise KeyError
     assert not rounds_to_tf32()
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="torch before 2.9"
+)
+@pytest.mark.parametrize("device_type", ["cpu", "cuda"])
+def test_a_program_that_has_set_tf32_by_its_new_name(device_type) -> None:
+    """torch then raises where the old name is read; on a CPU nothing is touched."""
+    products = torch.backends.cuda.matmul
+    before, products.fp32_precision = products.fp32_precision, "tf32"
+    try:
+        with Precision("fp32", device_type, "").applied():
+            assert rounds_to_tf32() == (device_type == "cpu")
+        assert products.fp32_precision == "tf32"
+    finally:
+        products.fp32_precision = before
 
 
 def test_angles_are_not_rounded_to_tf32(monkeypatch) -> None:
