@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from recbole.data import Dataset, Interaction, Loader
+from recbole.data.loader import batch_sizes
 from recbole.errors import TrainingDivergedError
 from recbole.evaluator import Predictions, beside_truth
 from recbole.model.head import Scores
@@ -150,9 +151,9 @@ class Ensemble:
         models.store([run.trainer.model for run in live])
         optimizers.store([run.trainer.optimizers for run in live])
 
-    def _batches(self, rows: Tensor, size: int) -> list[Tensor]:
+    def _batches(self, rows: Tensor, size: int) -> Sequence[Tensor]:
         """Rows [S, N] of the whole data set, cut into batches of [S, B]."""
-        return [part for part in rows.to(self._device).split(size, dim=1) if part.shape[1]]
+        return rows.to(self._device).split(batch_sizes(rows.shape[1], size), dim=1)
 
     def _gather(self, rows: Tensor) -> dict[str, Tensor]:
         """The batch of each run: an index [S, B] -> columns [S, B, ...]."""

@@ -10,7 +10,7 @@ import torch
 
 from recbole.commands.command_line import main
 from recbole.config import Config
-from recbole.data import create_dataset
+from recbole.data import create_dataset, data_preparation
 from recbole.errors import ConfigError, TrainingDivergedError
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.context_aware_recommender.widedeep import WideDeep
@@ -192,6 +192,18 @@ def test_an_interruption_names_the_seeds_that_have_not_begun(toy, monkeypatch):
         TrainingInterrupted, match=r"--resume=\S+\.pth Not started: --seeds=11,2020"
     ):
         several(toy, False)
+
+
+def test_a_row_left_by_itself_joins_the_batch_before(toy, double):
+    """Alone it could not be normalised."""
+    config = Config("DCNV2", "toy", config_dict={**toy, "seed": 7})
+    train, *_ = data_preparation(config, create_dataset(config))
+    size = next(size for size in range(20, 300) if train.num_rows % size == 1)
+    options = {"train_batch_size": size, "epochs": 1, **SMALL["DCNV2"]}
+    result = several(toy, True, "DCNV2", seeds=[7, 11], **options)
+    assert "seed 7 has ended" in logged()  # together
+    one = alone(toy, 11, "DCNV2", **options)
+    assert result["runs"][1]["test_result"] == pytest.approx(one["test_result"], abs=2e-9)
 
 
 class InTf32(WideDeep):
