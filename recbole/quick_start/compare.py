@@ -62,7 +62,7 @@ def compare(
             title and name that is there, else the item's token.
         genres: the column to show as genres; None: the first of genre, genres, class and
             categories that is there.
-        device: cpu, cuda or cuda:<number>; None: CUDA where the runs used it and it is there.
+        device: cpu, cuda or cuda:<number>; None: CUDA where there is a device.
         data_path: the folder that holds the data set's folder; None: where the runs found it.
 
     Raises:
@@ -76,7 +76,7 @@ def compare(
         raise ConfigError(f"Option 'checkpoint': expected two of them, got {len(checkpoints)}")
     if topk < 1:
         raise ConfigError(f"Option 'topk': expected at least 1, got {topk}")
-    overrides = {} if data_path is None else {"data_path": str(data_path)}
+    overrides: dict[str, Any] = {} if data_path is None else {"data_path": str(data_path)}
     saved = load_together(checkpoints, device, **overrides)
     (user_id,) = user_ids(saved[0], user).tolist()
     refuse_different_data(*saved)

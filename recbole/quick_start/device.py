@@ -12,16 +12,17 @@ from recbole.trainer.checkpoint import Checkpoint
 
 
 def device_overrides(device: str | None) -> dict[str, Any]:
-    """The options of a checkpoint's run that place its model on a device; none for None.
+    """The options that place the model of a checkpoint on a device, wherever its run was.
 
     Args:
-        device: cpu, cuda or cuda:<number>.
+        device: cpu, cuda or cuda:<number>; None: CUDA where there is a device. CUDA without a
+            number is the device of the run, or the first one where that is not here.
 
     Raises:
         ConfigError: the name is none of these, or there is no CUDA device here.
     """
     if device is None:
-        return {}
+        return {"use_gpu": True}
     kind, colon, number = device.partition(":")
     if kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not number.isdecimal())):
         raise ConfigError(f"Option 'device': expected cpu, cuda or cuda:<number>, got {device!r}")

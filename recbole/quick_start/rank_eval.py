@@ -125,7 +125,7 @@ def rank_eval(
         raise ConfigError("Option 'mode': expected uniN, popN or full, which rank; got labeled")
     if mode == "full" and candidates_file is not None:
         raise ConfigError("Option 'candidates': mode full ranks all items and draws no candidates")
-    overrides = {
+    overrides: dict[str, Any] = {
         **({} if eval_batch_size is None else {"eval_batch_size": eval_batch_size}),
         "metrics": metrics,
         "topk": topk,

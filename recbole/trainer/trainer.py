@@ -308,7 +308,7 @@ class Trainer:
     def write_record(self) -> None:
         """Bring the record of the run on disk up to date."""
         self.before_writing()
-        self.record.write(self.files.record)
+        self.record.write(self.files.record, self.device)
 
     def _write_checkpoint(self, train_data: Loader, resume: dict[str, Any] | None) -> None:
         """Write the best epoch's weights: the model's own, or those already on disk."""
