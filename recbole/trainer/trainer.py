@@ -192,7 +192,8 @@ class Trainer:
             parts = self._loss_parts(batch)
             self.scaler.scale(parts["loss"]).backward()
         if self.norms is not None:
-            self.norms.add_step(self.scaler.get_scale())
+            one = torch.ones((), device=self.device)
+            self.norms.add_step(self.scaler.scale(one))  # get_scale() would wait for the device
         if self.options.clip_grad_norm is not None:
             self.optimizers.unscale(self.scaler)
             clip = self.options.clip_grad_norm
