@@ -17,7 +17,7 @@ from recbole.model.context_aware_recommender.widedeep import WideDeep
 from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
 from recbole.quick_start import resume, run_recbole
-from recbole.trainer import interruption
+from recbole.trainer import Trainer, interruption
 from recbole.trainer.interruption import TrainingInterrupted
 from recbole.trainer.options import ClipGradNorm
 from recbole.trainer.random_streams import RandomStream
@@ -184,6 +184,39 @@ def test_an_interrupted_ensemble_is_resumed_run_by_run(toy, double, monkeypatch,
     for seed, path in zip(SEEDS, paths, strict=True):
         again = resume(path)
         assert again["test_result"] == pytest.approx(expected[seed]["test_result"], abs=2e-9)
+
+
+def test_an_interruption_names_runs_that_have_ended_too(toy, double, monkeypatch):
+    """They are not tested yet: resuming one does that."""
+    options = {**toy, "learning_rate": 0.1, "stopping_step": 0, "epochs": 30}
+    ended, finish = [], Trainer._finish
+
+    class AfterTheFirst(interruption.Interruption):
+        @property
+        def signal(self):
+            return signal.SIGINT if ended else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(interruption, "Interruption", AfterTheFirst)
+        patch.setattr(Trainer, "_finish", lambda run, *a: ended.append(run) or finish(run, *a))
+        with pytest.raises(TrainingInterrupted) as caught:
+            several(options, True)
+    assert 0 < len(ended) < len(SEEDS), "some must have ended for this test, and some not"
+    assert str(caught.value).count("--resume=saved") == len(SEEDS)
+    for seed, path in zip(SEEDS, [caught.value.checkpoint, *caught.value.others], strict=True):
+        again = resume(path)
+        expected = alone(options, seed, checkpoint_dir="alone")
+        assert again["test_result"] == pytest.approx(expected["test_result"], abs=2e-9)
+        assert records()[seed]["status"] == "finished"
+
+
+def test_no_epochs_are_none_together_too(toy, double):
+    result = several(toy, True, epochs=0)
+    assert "seed 7 has ended" in logged()  # together
+    for seed, run in zip(SEEDS, result["runs"], strict=True):
+        assert records()[seed]["epochs"] == []
+        one = alone(toy, seed, epochs=0, checkpoint_dir="alone")
+        assert run["test_result"] == pytest.approx(one["test_result"], abs=2e-9)
 
 
 def test_an_interruption_names_the_seeds_that_have_not_begun(toy, monkeypatch):
