@@ -13,7 +13,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.errors import CheckpointError, TrainingDivergedError
 from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
-from recbole.trainer import Trainer
+from recbole.trainer import Trainer, state
 from recbole.utils import init_seed
 from tests.conftest import rounds_to_tf32, write_toy_dataset
 
@@ -202,3 +202,16 @@ def test_tensorboard_scalars(toy):
     logged = [event.value for event in events.Scalars("Loss/Train")]
     assert logged == pytest.approx(losses(trainer))
     assert len(events.Scalars("Valid/auc")) == 3
+
+
+def test_a_state_without_a_scaler_goes_on_with_one(toy):
+    """As on CUDA, where enable_amp is fp16; on the CPU it was bf16, which is not scaled."""
+    options = {**toy, "precision": "auto", "enable_amp": True, "enable_scaler": True}
+    cut, *_ = prepared(options)
+    captured = state.capture(cut)
+    assert not cut.scaler.is_enabled()
+    resumed, train, valid, _ = prepared(options)
+    resumed.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    state.restore(resumed, captured)
+    assert resumed.scaler.get_scale() == 2
+    assert resumed.fit(train, valid, saved=False)[0] > 0
