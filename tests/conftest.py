@@ -21,6 +21,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def rounds_to_tf32() -> bool:
+    """Whether products of float32 on CUDA would now round to tf32; a CPU knows the setting, too."""
+    products = torch.backends.cuda.matmul
+    if hasattr(products, "fp32_precision"):  # torch 2.9
+        return products.fp32_precision == "tf32"
+    return products.allow_tf32
+
+
 def write_toy_dataset(folder: Path, name: str = "toy", users: int = 40, items: int = 50) -> Path:
     """Atomic files with ratings 1..5 that follow from hidden factors; returns `folder/name`."""
     random = np.random.default_rng(0)

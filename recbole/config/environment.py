@@ -82,10 +82,19 @@ def select_device(options: EnvironmentOptions) -> tuple[torch.device, Literal["a
         return torch.device("cpu"), "asked"
     if not torch.cuda.is_available():
         return torch.device("cpu"), "fallback"
-    number, count = int(options.gpu_id), torch.cuda.device_count()
-    if number >= count:
+    if is_missing(options):
+        count = torch.cuda.device_count()
         raise ConfigError(
             f"Option 'gpu_id': expected a device from 0 to {count - 1} (this machine has {count}),"
-            f" got {number}"
+            f" got {options.gpu_id}"
         )
-    return torch.device("cuda", number), "asked"
+    return torch.device("cuda", int(options.gpu_id)), "asked"
+
+
+def is_missing(options: EnvironmentOptions) -> bool:
+    """Whether `gpu_id` names a device that this machine, which has others, does not have."""
+    import torch
+
+    if not options.use_gpu or not torch.cuda.is_available():
+        return False
+    return int(options.gpu_id) >= torch.cuda.device_count()

@@ -16,12 +16,24 @@ from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction, widen
 
 
+def batch_sizes(num_rows: int, size: int) -> list[int]:
+    """The rows of each batch: `size`, and in the last one what is left.
+
+    A row that would be left by itself joins the batch before it: batch normalisation has nothing
+    to compare a single row with.
+    """
+    whole, left = divmod(num_rows, size)
+    if left == 1 and whole:
+        return [size] * (whole - 1) + [size + 1]
+    return [size] * whole + [left] * (left > 0)
+
+
 class Loader:
     """Yields the rows of a part of a data set as batches, each an `Interaction`.
 
     A batch is an index: the interaction's columns are gathered by row, those of users and items
     by id, all on the device, with no Python per row and no synchronisation. It holds the input
-    fields, the ids, the label and the rating, if there is one; the last batch may be smaller.
+    fields, the ids, the label and the rating, if there is one; see `batch_sizes` for the last one.
 
     Attributes:
         dataset: the part of the data set whose rows these are.
@@ -86,7 +98,7 @@ class Loader:
         return len(self.dataset.inter_feat)
 
     def __len__(self) -> int:
-        return -(-self.num_rows // self.batch_size)
+        return len(batch_sizes(self.num_rows, self.batch_size))
 
     def __iter__(self) -> Iterator[Interaction]:
         batches = self.batches()
@@ -96,7 +108,8 @@ class Loader:
     def batches(self, skip: int = 0) -> Iterator[Interaction]:
         """The batches of pass `epoch` without the first `skip`, which are not built at all."""
         order = self.row_order(self.epoch).to(self.device)
-        return (self.gather(rows) for rows in order.split(self.batch_size)[skip:] if len(rows))
+        sizes = batch_sizes(len(order), self.batch_size)
+        return (self.gather(rows) for rows in order.split(sizes)[skip:])
 
     def row_order(self, epoch: int) -> Tensor:
         """The order of the rows in one pass: int64 [N], the same on every device."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
-from recbole.data.loader import Loader
+from recbole.data.loader import Loader, batch_sizes
 from recbole.data.options import NegativeSampling
 from recbole.data.sampling import NegativeSampler, SeenItems
 
@@ -64,11 +64,8 @@ class NegativeLoader(Loader):
         """The batches of pass `epoch` without the first `skip`, which are not built at all."""
         negatives = self.negatives(self.epoch).to(self.device)
         order = self._real[self.row_order(self.epoch)].to(self.device)
-        return (
-            self._with_negatives(rows, negatives)
-            for rows in order.split(self.batch_size)[skip:]
-            if len(rows)
-        )
+        sizes = batch_sizes(len(order), self.batch_size)
+        return (self._with_negatives(rows, negatives) for rows in order.split(sizes)[skip:])
 
     def negatives(self, epoch: int) -> Tensor:
         """The items drawn for one pass: int64 [N·S], S rounds over the rows, 0 where none is."""

@@ -6,6 +6,7 @@ whose rows are shuffled together.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction, widen
-from recbole.data.loader import Loader
+from recbole.data.loader import Loader, batch_sizes
 from recbole.data.schema import FeatureSource
 from recbole.data.stream_files import Arrays, StreamPart
 from recbole.errors import DataError
@@ -64,16 +65,17 @@ class StreamLoader(Loader):
 
     def batches(self, skip: int = 0) -> Iterator[Interaction]:
         """The batches of pass `epoch` without the first `skip`, which are not built at all."""
+        sizes = batch_sizes(self.num_rows, self.batch_size)
+        due = deque(sizes[skip:])
         rest: dict[str, Tensor] = {}
-        for piece in self._pieces(skip * self.batch_size):
+        for piece in self._pieces(sum(sizes[:skip])):
             rows = {n: torch.cat([rest[n], c]) for n, c in piece.items()} if rest else piece
-            count = len(next(iter(rows.values())))
-            whole = count - count % self.batch_size
-            for start in range(0, whole, self.batch_size):
-                yield self._batch(rows, slice(start, start + self.batch_size))
-            rest = {name: column[whole:] for name, column in rows.items()} if whole < count else {}
-        if rest:
-            yield self._batch(rest, slice(None))
+            start, count = 0, len(next(iter(rows.values())))
+            while due and start + due[0] <= count:
+                stop = start + due.popleft()
+                yield self._batch(rows, slice(start, stop))
+                start = stop
+            rest = {name: column[start:] for name, column in rows.items()} if start < count else {}
 
     def row_order(self, epoch: int) -> Tensor:
         """The order of the rows in one pass: int64 [N], as `batches` gives them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -30,6 +30,38 @@ def full_precision(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
+@contextmanager
+def tf32_products(allowed: bool, device_type: str) -> Iterator[None]:
+    """Let CUDA's fp32 products round their inputs to tf32, or not; leaving undoes it.
+
+    This is a setting of the process, read whenever a product runs. Where there is no CUDA in play
+    it is not touched: a program may have its own mind about it.
+    """
+    if device_type != "cuda":
+        yield
+        return
+    products = torch.backends.cuda.matmul
+    # torch 2.9 renamed the setting, and raises where the old name is read after the new one is set.
+    name, value = (
+        ("fp32_precision", "tf32" if allowed else "ieee")
+        if hasattr(products, "fp32_precision")
+        else ("allow_tf32", allowed)
+    )
+    before = getattr(products, name)
+    setattr(products, name, value)
+    try:
+        yield
+    finally:
+        setattr(products, name, before)
+
+
+@contextmanager
+def unrounded_products(device_type: str) -> Iterator[None]:
+    """Run the products of float32 tensors in float32, whatever the precision around is."""
+    with torch.autocast(device_type, enabled=False), tf32_products(False, device_type):
+        yield
+
+
 @dataclass(frozen=True)
 class Precision:
     """A type for matrix products on a kind of device.
@@ -48,14 +80,16 @@ class Precision:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Run matrix products in this type; leaving puts everything back as it was."""
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = self.name == "tf32"
-        try:
-            dtype = _AUTOCAST.get(self.name)
-            with torch.autocast(self.device_type, dtype, enabled=dtype is not None):
-                yield
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
+        dtype = _AUTOCAST.get(self.name)
+        with self.of_step(), torch.autocast(self.device_type, dtype, enabled=dtype is not None):
+            yield
+
+    def of_step(self) -> AbstractContextManager[None]:
+        """What stands around the loss and the backward pass of a step.
+
+        A backward pass takes bf16 and fp16 over from the forward pass by itself, but not tf32.
+        """
+        return tf32_products(self.name == "tf32", self.device_type)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reason})"

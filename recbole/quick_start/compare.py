@@ -27,11 +27,10 @@ from recbole.quick_start.comparison import (
     ListedItem,
     RankedList,
 )
-from recbole.quick_start.device import device_overrides
+from recbole.quick_start.device import load_together
 from recbole.quick_start.item_texts import GENRE_COLUMNS, TITLE_COLUMNS, ItemTexts
 from recbole.quick_start.recommend import user_ids
 from recbole.quick_start.same_data import refuse_changed_data, refuse_different_data
-from recbole.trainer import checkpoint
 from recbole.trainer.checkpoint import Checkpoint
 from recbole.trainer.files import RunFiles
 from recbole.utils.case_study import full_sort_scores
@@ -63,7 +62,7 @@ def compare(
             title and name that is there, else the item's token.
         genres: the column to show as genres; None: the first of genre, genres, class and
             categories that is there.
-        device: cpu, cuda or cuda:<number>; None: CUDA where the runs used it and it is there.
+        device: cpu, cuda or cuda:<number>; None: CUDA where there is a device.
         data_path: the folder that holds the data set's folder; None: where the runs found it.
 
     Raises:
@@ -77,10 +76,8 @@ def compare(
         raise ConfigError(f"Option 'checkpoint': expected two of them, got {len(checkpoints)}")
     if topk < 1:
         raise ConfigError(f"Option 'topk': expected at least 1, got {topk}")
-    overrides = device_overrides(device)
-    if data_path is not None:
-        overrides["data_path"] = str(data_path)
-    saved = [checkpoint.load(path, **overrides) for path in checkpoints]
+    overrides: dict[str, Any] = {} if data_path is None else {"data_path": str(data_path)}
+    saved = load_together(checkpoints, device, **overrides)
     (user_id,) = user_ids(saved[0], user).tolist()
     refuse_different_data(*saved)
     first = _open(saved[0], None)

@@ -26,9 +26,8 @@ from recbole.errors import ConfigError, DataError, did_you_mean
 from recbole.evaluator.lipschitz import Steepness, steepness
 from recbole.evaluator.robustness import noise_curve
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.quick_start.device import device_overrides
+from recbole.quick_start.device import load_together
 from recbole.quick_start.held_out import of_one_data_set, rebuild_parts
-from recbole.trainer import checkpoint
 from recbole.trainer.checkpoint import Checkpoint
 from recbole.trainer.record import describe_device, finite, versions
 
@@ -160,8 +159,7 @@ def _measure_all(
     beside = [Path(path).with_suffix(f".{name}.json") for path in checkpoints]
     for path in [*beside, *([] if output is None else [Path(output)])]:
         refuse_unwritable(path)
-    overrides = {**device_overrides(device), "precision": "fp32", "enable_amp": False}
-    loaded = [checkpoint.load(path, model_class, **overrides) for path in checkpoints]
+    loaded = load_together(checkpoints, device, model_class, precision="fp32", enable_amp=False)
     results: list[Plain] = [{} for _ in loaded]
     for indices in of_one_data_set(loaded):
         loader = rebuild_parts(loaded[indices[0]], read)[part]

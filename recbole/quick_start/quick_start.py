@@ -127,7 +127,9 @@ def load_data_and_model(
     *,
     dataset: Dataset | None = None,
 ) -> tuple[Config, ContextRecommender, Dataset, Loader, Loader, Loader]:
-    """A saved model, ready to predict, and the data of its run.
+    """A saved model, ready to predict, and the data of its run, on the device of its run.
+
+    (On the CPU where there is no CUDA device, on the first one where there are others.)
 
     Args:
         model_file: the checkpoint.

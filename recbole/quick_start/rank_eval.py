@@ -22,9 +22,8 @@ from recbole.data.staging import refuse_unwritable, replacing
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator import Evaluator, EvaluatorType
 from recbole.evaluator.metrics import find_metric
-from recbole.quick_start.device import device_overrides
+from recbole.quick_start.device import load_together
 from recbole.quick_start.held_out import of_one_data_set, rebuild_parts
-from recbole.trainer import checkpoint
 from recbole.trainer.checkpoint import Checkpoint
 from recbole.trainer.record import describe_device, finite, versions
 
@@ -126,8 +125,7 @@ def rank_eval(
         raise ConfigError("Option 'mode': expected uniN, popN or full, which rank; got labeled")
     if mode == "full" and candidates_file is not None:
         raise ConfigError("Option 'candidates': mode full ranks all items and draws no candidates")
-    overrides = {
-        **device_overrides(device),
+    overrides: dict[str, Any] = {
         **({} if eval_batch_size is None else {"eval_batch_size": eval_batch_size}),
         "metrics": metrics,
         "topk": topk,
@@ -138,7 +136,7 @@ def rank_eval(
     for path in (output, candidates_file, *map(_beside, checkpoints)):
         if path is not None:
             refuse_unwritable(Path(path))
-    loaded = [checkpoint.load(path, **overrides) for path in checkpoints]
+    loaded = load_together(checkpoints, device, **overrides)
     kept = _Kept(candidates_file, seed)
     results: list[list[RankResult]] = [[] for _ in loaded]
     for indices in of_one_data_set(loaded):

@@ -6,10 +6,13 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from recbole.config import Config
 from recbole.config.environment import select_device
 from recbole.data import Dataset, Loader, create_dataset, data_preparation
-from recbole.errors import DataError
+from recbole.data.loader import batch_sizes
+from recbole.errors import ConfigError, DataError
 from recbole.trainer import Trainer
 from recbole.trainer.record import describe_device
 from recbole.utils import get_trainer, init_logger, init_seed
@@ -49,6 +52,7 @@ class SingleRun:
         Raises:
             DataError: there is no row to train on, or no positive in a part that is to be ranked;
                 or see `data_preparation`.
+            ConfigError: batches are of one row, and the model normalises over them.
         """
         dataset = create_dataset(config) if dataset is None else dataset
         logger.info("%s", dataset)
@@ -57,6 +61,7 @@ class SingleRun:
 
         init_seed(config.environment.seed, config.environment.reproducibility)
         model = config.model_class(config, train_data.dataset).to(config.device)
+        _heed_single_rows(model, train_data)
         logger.info("%s", model)
         logger.info("Precision: %s", model.precision)
         trainer = get_trainer(config["MODEL_TYPE"], config.model)(config, model)
@@ -96,6 +101,16 @@ class SingleRun:
             "best_valid_result": best_valid_result,
             "test_result": test_result,
         }
+
+
+def _heed_single_rows(model: nn.Module, train: Loader) -> None:
+    """Refuse batches of one row where batch normalisation would have nothing to compare it with."""
+    normalises = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
+    if normalises and 1 in batch_sizes(train.num_rows, train.batch_size):
+        raise ConfigError(
+            f"Option 'train_batch_size': {type(model).__name__} has batch normalisation, which"
+            f" needs at least 2 rows in a batch, got 1 (of {train.num_rows:,} training rows)"
+        )
 
 
 def _heed_empty_parts(config: Config, train: Loader, valid: Loader, test: Loader) -> None:

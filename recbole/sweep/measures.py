@@ -66,7 +66,7 @@ def ranking(trained: Trained) -> dict[str, Any]:
     """NDCG and Recall at 10 and 20 among 100 uniform negatives for each positive."""
     from recbole.quick_start.rank_eval import rank_eval
 
-    results = rank_eval([trained.checkpoint], read=trained.read)
+    results = rank_eval([trained.checkpoint], read=trained.read, device=_device(trained))
     last = results[-1]  # test, where there is something to rank in it
     return {
         **{result.part: result.values for result in results},
@@ -93,5 +93,10 @@ def lipschitz(trained: Trained) -> dict[str, Any]:
 
 def _of_one(name: str, trained: Trained) -> dict[str, Any]:
     function = getattr(import_module("recbole.quick_start.measurements"), name)
-    (found,) = function([trained.checkpoint], read=trained.read)
+    (found,) = function([trained.checkpoint], read=trained.read, device=_device(trained))
     return dict(found)
+
+
+def _device(trained: Trained) -> str | None:
+    """The CPU where the run was told to keep to it; else what there is."""
+    return None if trained.record["config"]["use_gpu"] else "cpu"

@@ -6,6 +6,7 @@ there in one step, so that a reader never meets half a checkpoint.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ from torch import nn
 
 import recbole
 from recbole.config import Config
+from recbole.config.environment import is_missing
 from recbole.data import Dataset, Encoder, Interaction, Schema
 from recbole.data.payload import DamagedPayloadError, load_payload, save_payload
 from recbole.errors import CheckpointError
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.denormals import flush_denormals
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 #: What `contents` writes.
@@ -157,6 +161,8 @@ def can_go_on(payload: Mapping[str, Any]) -> bool:
 def load(path: str | Path, model_class: type | None = None, **overrides: Any) -> Checkpoint:
     """Read a checkpoint; `overrides` replace options of its run, such as `use_gpu=False`.
 
+    Where this machine has CUDA devices, but not the one of the run, the first takes its place.
+
     Args:
         path: the `.pth` file.
         model_class: the class of a model of your own, which no name leads to.
@@ -166,10 +172,7 @@ def load(path: str | Path, model_class: type | None = None, **overrides: Any) ->
     """
     flush_denormals()  # of its weights, some may be
     payload = read(path)
-    model = model_class or payload["model"]
-    config = Config.from_values(
-        model, payload["dataset"], payload["config"], f"checkpoint {path}", **overrides
-    )
+    config = _config(payload, path, model_class, overrides)
     with understanding(path):
         return Checkpoint(
             path=Path(path),
@@ -183,6 +186,25 @@ def load(path: str | Path, model_class: type | None = None, **overrides: Any) ->
             fingerprint=payload["fingerprint"],
             resume=payload["resume"],
         )
+
+
+def _config(
+    payload: Mapping[str, Any],
+    path: str | Path,
+    model_class: type | None,
+    overrides: Mapping[str, Any],
+) -> Config:
+    """The Config of the run, on a device that is there unless another one is asked for."""
+    model, dataset, values = model_class or payload["model"], payload["dataset"], payload["config"]
+    config = Config.from_values(model, dataset, values, f"checkpoint {path}", **overrides)
+    if "gpu_id" in overrides or not is_missing(config.environment):
+        return config
+    logger.warning(
+        "Checkpoint %s: its run was on CUDA device %s, which is not here; device 0 takes its place",
+        path,
+        config.environment.gpu_id,
+    )
+    return _config(payload, path, model_class, {**overrides, "gpu_id": "0"})
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], path: str | Path) -> None:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from recbole.data import Dataset, Interaction, Loader
+from recbole.data.loader import batch_sizes
 from recbole.errors import TrainingDivergedError
 from recbole.evaluator import Predictions, beside_truth
 from recbole.model.head import Scores
@@ -98,46 +99,60 @@ class Ensemble:
             TrainingDivergedError: the loss of a run became NaN or infinite; names its seed.
             TrainingInterrupted: Ctrl-C or SIGTERM came; the state of every run is saved.
         """
-        live = list(self.runs)
         with interruptible() as interruption, ExitStack() as stack:
             # Where torch has no batched form of an operation it does it run by run, which is fine.
             stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message="There is a performance drop")
-            scalars = {run.seed: stack.enter_context(_scalars(run, saved)) for run in live}
+            scalars = {run.seed: stack.enter_context(_scalars(run, saved)) for run in self.runs}
+            if saved:
+                for run in self.runs:
+                    run.trainer.write_record()
+            live = self._unended(self.runs, saved)
+            while live:
+                models, optimizers = self._stack(live)
+                while not any(run.trainer._done for run in live):
+                    self._fit_epoch(live, models, optimizers, interruption, scalars, saved)
+                live = self._unended(live, saved)
+
+    def _unended(self, runs: Sequence[Run], saved: bool) -> list[Run]:
+        """Those of some runs that go on training; the others are finished."""
+        for run in runs:
+            if run.trainer._done:
+                logger.info("seed %d has ended training", run.seed)
+                if saved:
+                    run.trainer._finish(run.train)
+        return [run for run in runs if not run.trainer._done]
+
+    def _fit_epoch(
+        self,
+        live: Sequence[Run],
+        models: StackedModels,
+        optimizers: StackedOptimizers,
+        interruption: Interruption,
+        scalars: Mapping[int, Scalars],
+        saved: bool,
+    ) -> None:
+        """Train and validate one epoch, and write what is to be kept of each run."""
+        try:
+            seconds = self._train_epoch(live, models, optimizers, interruption)
+        except TrainingInterrupted as interrupted:
+            self._store(live, models, optimizers)
+            self._save_interrupted(live, interrupted, saved)
+            raise
+        except TrainingDivergedError:
             if saved:
                 for run in live:
                     run.trainer.write_record()
-            models, optimizers = self._stack(live)
-            while live:
-                try:
-                    seconds = self._train_epoch(live, models, optimizers, interruption)
-                except TrainingInterrupted as interrupted:
-                    self._store(live, models, optimizers)
-                    self._save_interrupted(live, interrupted, saved)
-                    raise
-                except TrainingDivergedError:
-                    if saved:
-                        for run in live:
-                            run.trainer.write_record()
-                    raise
-                self._store(live, models, optimizers)
-                evaluated = self._evaluate(live, models)
-                for run in live:
-                    with run.stream.active():
-                        self._close_epoch(run, seconds, evaluated, scalars[run.seed], saved)
-                if interruption.signal is not None:
-                    between = TrainingInterrupted(interruption.signal)
-                    self._save_interrupted(live, between, saved)
-                    raise between
-                ended = [run for run in live if run.trainer._done]
-                for run in ended:
-                    logger.info("seed %d has ended training", run.seed)
-                    if saved:
-                        run.trainer._finish(run.train)
-                if ended:
-                    live = [run for run in live if run not in ended]
-                    if live:
-                        models, optimizers = self._stack(live)
+            raise
+        self._store(live, models, optimizers)
+        evaluated = self._evaluate(live, models)
+        for run in live:
+            with run.stream.active():
+                self._close_epoch(run, seconds, evaluated, scalars[run.seed], saved)
+        if interruption.signal is not None:
+            between = TrainingInterrupted(interruption.signal)
+            self._save_interrupted(live, between, saved)
+            raise between
 
     def _stack(self, live: Sequence[Run]) -> tuple[StackedModels, StackedOptimizers]:
         models = StackedModels([run.trainer.model for run in live], [run.stream for run in live])
@@ -150,9 +165,9 @@ class Ensemble:
         models.store([run.trainer.model for run in live])
         optimizers.store([run.trainer.optimizers for run in live])
 
-    def _batches(self, rows: Tensor, size: int) -> list[Tensor]:
+    def _batches(self, rows: Tensor, size: int) -> Sequence[Tensor]:
         """Rows [S, N] of the whole data set, cut into batches of [S, B]."""
-        return [part for part in rows.to(self._device).split(size, dim=1) if part.shape[1]]
+        return rows.to(self._device).split(batch_sizes(rows.shape[1], size), dim=1)
 
     def _gather(self, rows: Tensor) -> dict[str, Tensor]:
         """The batch of each run: an index [S, B] -> columns [S, B, ...]."""
@@ -167,8 +182,12 @@ class Ensemble:
             orders.append(rows[run.train.row_order(run.trainer.epoch)])
         return torch.stack(orders)
 
-    def _losses(self, models: StackedModels, batch: Mapping[str, Tensor]) -> Outputs:
-        return models.loss_parts(batch)
+    def _backward(self, models: StackedModels, batch: Mapping[str, Tensor]) -> Outputs:
+        """The losses of a batch, [S] each, after their backward pass."""
+        with self.runs[0].trainer.model.precision.of_step():
+            parts = models.loss_parts(batch)
+            parts["loss"].sum().backward()  # a run's loss has no gradient in another's weights
+        return parts
 
     def _train_epoch(
         self,
@@ -187,8 +206,7 @@ class Ensemble:
         with progress_bar(title, "samples", total, environment.show_progress) as advance:
             for rows in self._batches(self._orders(live), size):
                 optimizers.zero_grad()
-                parts = self._losses(models, self._gather(rows))
-                parts["loss"].sum().backward()  # a run's loss has no gradient in another's weights
+                parts = self._backward(models, self._gather(rows))
                 optimizers.step()
                 if losses.add(parts):
                     self._check_finite(live)
@@ -260,13 +278,14 @@ class Ensemble:
     def _save_interrupted(
         self, live: Sequence[Run], interrupted: TrainingInterrupted, saved: bool
     ) -> None:
+        """Save the runs that still train, and name all: those that have ended are not tested."""
         if not saved:
             return
         for run in live:
             run.trainer.record.status = "interrupted"
             with run.stream.active():
                 run.trainer._save(run.train, improved=True)
-        paths = [run.trainer.files.checkpoint for run in live]
+        paths = [run.trainer.files.checkpoint for run in self.runs]
         interrupted.checkpoint, interrupted.others = paths[0], tuple(paths[1:])
 
     def _differs(self) -> str | None:
@@ -277,8 +296,7 @@ class Ensemble:
         models = [copy.deepcopy(run.trainer.model) for run in self.runs]  # statistics would move
         stacked = StackedModels(models, [stream.copy() for stream in streams])
         try:
-            together = self._losses(stacked, batch)["loss"]
-            together.sum().backward()
+            together = self._backward(stacked, batch)["loss"]
         except (RuntimeError, TypeError, AttributeError) as error:
             reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
             return f"{self.runs[0].trainer.config.model} can't be computed under vmap: {reason}"

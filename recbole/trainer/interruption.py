@@ -19,7 +19,8 @@ class TrainingInterrupted(RecBoleError):  # noqa: N818 - an event, as KeyboardIn
 
     Attributes:
         checkpoint: what to go on from; None where nothing is saved.
-        others: what other runs that trained at the same time go on from.
+        others: what other runs that trained at the same time go on from, to their test if they had
+            ended training.
         not_started: seeds whose runs had not begun.
         exit_code: 130 after Ctrl-C, 143 after SIGTERM, as shells expect.
     """

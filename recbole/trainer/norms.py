@@ -6,7 +6,7 @@ without a formula. Here a table's norm is that of all its numbers as one vector,
 
 - gradient_user, gradient_item: of the gradient of the batch's loss, as the optimiser is given it
   before any clipping, with respect to the rows of the user and of the item ids; the mean over the
-  steps of an epoch;
+  steps of an epoch, but for those whose gradients are infinite, which a loss scaler skips;
 - weight_user, weight_item: of these rows themselves, after the epoch;
 - row_weight_user, row_weight_item: the mean of the norms of single rows, which data sets of
   different sizes can be compared by;
@@ -17,7 +17,8 @@ Row 0, padding and unknown ids, is no learned embedding and belongs to neither u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -49,11 +50,11 @@ class EmbeddingNorms:
         self._steps = EpochLosses(device)
 
     @torch.no_grad()
-    def add_step(self, scale: float = 1.0) -> None:
+    def add_step(self, scale: Tensor | float = 1.0) -> None:
         """Note the gradients of one step.
 
         Args:
-            scale: what the loss was multiplied by before the backward pass.
+            scale: what the loss was multiplied by before the backward pass; a scalar.
 
         Raises:
             ConfigError: the model does not use its field embedding, so that there are none.
@@ -74,8 +75,11 @@ class EmbeddingNorms:
 
     @torch.no_grad()
     def close_epoch(self) -> dict[str, float]:
-        """The means of the gradients' norms over the epoch, and the weights' norms at its end."""
-        gradients = self._steps.means()
+        """The means of the gradients' norms over the epoch, and the weights' norms at its end.
+
+        Where no step of the epoch was taken the means are NaN.
+        """
+        gradients = _means_of_taken(self._steps)
         self._steps = EpochLosses(self._device)
         weights: dict[str, Tensor] = {}
         for side, (table, rows) in self._rows.items():
@@ -101,8 +105,8 @@ def summarise_norms(record: Mapping[str, Any]) -> dict[str, float]:
         record: the run's json, of a run with `track_norms`.
 
     Returns:
-        The mean over the epochs of each `gradient_...`; the best epoch's, whose weights were kept,
-        of each `weight_...` and `row_weight_...`.
+        The mean of each `gradient_...` over the epochs that have one (NaN: none has); the best
+        epoch's, whose weights were kept, of each `weight_...` and `row_weight_...`.
 
     Raises:
         ConfigError: the run did not track norms.
@@ -113,11 +117,24 @@ def summarise_norms(record: Mapping[str, Any]) -> dict[str, float]:
     best = record["best_epoch"]
     kept = epochs[-1 if best is None else best]
     return {
-        name: sum(norms[name] for norms in epochs) / len(epochs)
-        if name.startswith("gradient_")
-        else value
+        name: _mean([norms[name] for norms in epochs]) if name.startswith("gradient_") else value
         for name, value in kept.items()
     }
+
+
+def _means_of_taken(steps: EpochLosses) -> dict[str, float]:
+    """The mean of each norm over the steps that the optimiser has taken."""
+    steps.read()
+    taken = [step for step in steps.steps if all(map(math.isfinite, step))]
+    return {
+        name: _mean([step[number] for step in taken]) for number, name in enumerate(steps.names)
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    """The mean of the numbers there are; a json has None in the place of NaN."""
+    numbers = [value for value in values if value is not None and math.isfinite(value)]
+    return math.fsum(numbers) / len(numbers) if numbers else math.nan
 
 
 def _norm(numbers: Tensor, dim: int | None = None) -> Tensor:

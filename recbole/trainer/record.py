@@ -92,10 +92,10 @@ class RunRecord:
     def __post_init__(self) -> None:
         self._since = time.perf_counter() - self.seconds
 
-    def write(self, path: Path) -> None:
-        """Bring the record up to date and replace the file at `path` in one step."""
+    def write(self, path: Path, device: torch.device) -> None:
+        """Bring the record of a run on a device up to date, and replace its file in one step."""
         self.seconds = round(time.perf_counter() - self._since, 3)
-        self.peak_memory_mb = peak_memory_mb()
+        self.peak_memory_mb = peak_memory_mb(device)
         self.versions = versions()
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(finite(self.to_dict()), indent=1) + "\n")
@@ -108,13 +108,13 @@ def describe_device(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
-def peak_memory_mb() -> dict[str, float]:
-    """Highest memory of the process so far (resident) and of the CUDA allocator, in MiB."""
+def peak_memory_mb(device: torch.device) -> dict[str, float]:
+    """Highest memory of the process so far (resident) and, on CUDA, of the device, in MiB."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB on Linux
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     peaks = {"resident": round(resident / 2**20, 1)}
-    if torch.cuda.is_available():
-        peaks["cuda"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    if device.type == "cuda":
+        peaks["cuda"] = round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
     return peaks
 
 

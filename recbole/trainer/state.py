@@ -42,7 +42,8 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     """
     load_weights(trainer.model, state["weights"], trainer.files.checkpoint)
     trainer.optimizers.load_state_dict(state["optimizers"])
-    trainer.scaler.load_state_dict(state["scaler"])
+    if state["scaler"]:  # none from a CPU under enable_amp, where nothing is scaled
+        trainer.scaler.load_state_dict(state["scaler"])
     trainer.stopping = EarlyStopping(**state["stopping"])
     trainer.epoch = state["epoch"]
     trainer.losses.names = state["losses"]["names"]

@@ -188,10 +188,12 @@ class Trainer:
     def _step(self, batch: Interaction) -> dict[str, Tensor]:
         """Take one optimiser step; return the loss and its parts (scalars)."""
         self.optimizers.zero_grad()
-        parts = self._loss_parts(batch)
-        self.scaler.scale(parts["loss"]).backward()
+        with self.model.precision.of_step():
+            parts = self._loss_parts(batch)
+            self.scaler.scale(parts["loss"]).backward()
         if self.norms is not None:
-            self.norms.add_step(self.scaler.get_scale())
+            one = torch.ones((), device=self.device)
+            self.norms.add_step(self.scaler.scale(one))  # get_scale() would wait for the device
         if self.options.clip_grad_norm is not None:
             self.optimizers.unscale(self.scaler)
             clip = self.options.clip_grad_norm
@@ -308,7 +310,7 @@ class Trainer:
     def write_record(self) -> None:
         """Bring the record of the run on disk up to date."""
         self.before_writing()
-        self.record.write(self.files.record)
+        self.record.write(self.files.record, self.device)
 
     def _write_checkpoint(self, train_data: Loader, resume: dict[str, Any] | None) -> None:
         """Write the best epoch's weights: the model's own, or those already on disk."""

@@ -32,7 +32,7 @@ from recbole.model.options import (
     Size,
     Sizes,
 )
-from recbole.model.precision import full_precision
+from recbole.model.precision import full_precision, unrounded_products
 from recbole.model.types import Batch, HasSchema, ModelConfig
 
 _EPSILON = 1e-8  # keeps the logarithm of a zero modulus finite
@@ -152,8 +152,9 @@ class EulerInteractionLayer(nn.Module):
 
     def _mix(self, polar: Tensor, bias: Tensor) -> Tensor:
         """Combine the vectors by the orders of interaction: [I, D, B] -> [O, D, B]."""
-        # Half precision is too coarse for angles, and for logarithms that are to be raised.
-        with torch.autocast(polar.device.type, enabled=False):
+        # Half precision is too coarse for angles, and for logarithms that are to be raised; tf32
+        # has as many bits of mantissa as fp16.
+        with unrounded_products(polar.device.type):
             mixed = self.inter_orders.T @ self.drop_ex(full_precision(polar)).flatten(1)  # [O, D·B]
         return mixed.view(*self.shape, -1) + bias.view(*self.shape, 1)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from recbole.data import Loader, data_preparation
+from recbole.data.loader import batch_sizes
 from tests.unit.data.data_files import StandIn, prepared
 
 OPTIONS = {
@@ -65,7 +66,7 @@ def test_the_columns_live_in_the_loader(dataset):
     assert batches.columns["label"].tolist() == [1, 0, 1, 0, 0, 1]
     assert (batches.num_rows, len(batches)) == (6, 2)
     assert batches._dataset is batches.dataset is dataset
-    assert [len(loader(dataset, batch_size=size)) for size in (1, 3, 5, 6, 7)] == [6, 2, 2, 1, 1]
+    assert [len(loader(dataset, batch_size=size)) for size in (1, 3, 4, 6, 7)] == [6, 2, 2, 1, 1]
 
 
 def test_the_order_depends_on_seed_and_epoch_only(dataset):
@@ -97,6 +98,30 @@ def test_skipping_builds_nothing_of_what_is_skipped(dataset, monkeypatch):
     assert as_lists(batches.batches(skip=2)) == everything[2:]
     assert len(built) == 1 and batches.epoch == 0
     assert as_lists(batches.batches(skip=3)) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "expected"),
+    [
+        (9, 4, [4, 5]),
+        (10, 4, [4, 4, 2]),
+        (8, 4, [4, 4]),
+        (3, 2, [3]),
+        (3, 1, [1, 1, 1]),
+        (1, 4, [1]),
+        (0, 4, []),
+    ],
+)
+def test_a_row_left_by_itself_joins_the_batch_before(rows, size, expected):
+    assert batch_sizes(rows, size) == expected
+
+
+def test_no_batch_of_a_pass_is_a_single_row(dataset):
+    batches = loader(dataset, batch_size=5)
+    assert [len(batch) for batch in batches.batches()] == [6]
+    assert len(batches) == 1
+    assert as_lists(batches.batches()) == [naive(dataset, batches.row_order(0).tolist())]
+    assert as_lists(batches.batches(skip=1)) == []
 
 
 def test_an_empty_part_has_no_batches(tmp_path):

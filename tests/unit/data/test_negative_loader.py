@@ -85,6 +85,15 @@ def test_negatives_are_fresh_each_epoch_and_depend_on_seed_and_epoch_only(tmp_pa
     assert rows_of(two.batches(skip=2)) == passes[1][22:]
 
 
+def test_no_batch_of_a_pass_is_a_single_row(tmp_path) -> None:
+    train, _, _ = prepared(tmp_path, {"sample_num": 2})
+    size = next(size for size in range(5, 50) if train.num_rows % size == 1)
+    train.batch_size = size
+    assert [len(batch) for batch in train.batches()][-1] == size + 1
+    assert len(list(train.batches())) == len(train) == train.num_rows // size
+    assert rows_of(train.batches(len(train) - 1)) == rows_of(train.batches())[-size - 1 :]
+
+
 def test_popular_items_come_more_often(tmp_path) -> None:
     train, _, _ = prepared(tmp_path, {"distribution": "popularity", "alpha": 4.0, "sample_num": 50})
     flat, _, _ = prepared(tmp_path, {"distribution": "popularity", "alpha": 0.0, "sample_num": 50})

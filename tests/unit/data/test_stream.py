@@ -138,6 +138,18 @@ def test_skipped_batches_are_skipped(wide, skip, shuffle):
         assert_same(one.interaction, other.interaction)
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_no_batch_of_a_pass_is_a_single_row(wide, shuffle):
+    _, (train, *_) = loaders(wide, stream=True, shuffle=shuffle)
+    train.batch_size = size = next(n for n in range(20, 90) if train.num_rows % n == 1)
+    batches = list(train.batches())
+    assert [len(batch) for batch in batches[-2:]] == [size, size + 1]
+    assert len(batches) == len(train) == train.num_rows // size
+    (last,) = train.batches(len(train) - 1)
+    assert_same(last.interaction, batches[-1].interaction)
+    assert list(train.batches(len(train))) == []
+
+
 def test_skipped_windows_are_not_read(wide, monkeypatch):
     _, (train, *_) = loaders(wide, stream=True)
     read, plain = [], train._read

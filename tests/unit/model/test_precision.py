@@ -6,8 +6,15 @@ import pytest
 import torch
 
 from recbole.model import precision
-from recbole.model.precision import Precision, choose_precision
+from recbole.model.context_aware_recommender import eulernet
+from recbole.model.precision import (
+    Precision,
+    choose_precision,
+    tf32_products,
+    unrounded_products,
+)
 from recbole.model.registry import MODEL_NAMES
+from tests.conftest import rounds_to_tf32
 from tests.unit.model.stand_in import make_batch, make_model, make_schema
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
@@ -49,15 +56,48 @@ def test_products_run_in_the_type_and_no_longer_afterwards(name, dtype) -> None:
     one = torch.ones(2, 2)
     with Precision(name, "cpu", "").applied():
         assert (one @ one).dtype == dtype
-        assert not torch.backends.cuda.matmul.allow_tf32
+        assert not rounds_to_tf32()
     assert (one @ one).dtype == torch.float32
 
 
 def test_tf32_holds_inside_only_even_after_an_error() -> None:
-    with pytest.raises(KeyError), Precision("tf32", "cpu", "").applied():
-        assert torch.backends.cuda.matmul.allow_tf32
+    with pytest.raises(KeyError), Precision("tf32", "cuda", "").applied():
+        assert rounds_to_tf32()
+        with tf32_products(False, "cuda"):
+            assert not rounds_to_tf32()
+        assert rounds_to_tf32()
         raise KeyError
-    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not rounds_to_tf32()
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="torch before 2.9"
+)
+@pytest.mark.parametrize("device_type", ["cpu", "cuda"])
+def test_a_program_that_has_set_tf32_by_its_new_name(device_type) -> None:
+    """torch then raises where the old name is read; on a CPU nothing is touched."""
+    products = torch.backends.cuda.matmul
+    before, products.fp32_precision = products.fp32_precision, "tf32"
+    try:
+        with Precision("fp32", device_type, "").applied():
+            assert rounds_to_tf32() == (device_type == "cpu")
+        assert products.fp32_precision == "tf32"
+    finally:
+        products.fp32_precision = before
+
+
+def test_angles_are_not_rounded_to_tf32(monkeypatch) -> None:
+    """EulerNet's: its 10 bits of mantissa are those of fp16."""
+    model = make_model("EulerNet")
+    on_cuda = lambda _: unrounded_products("cuda")  # noqa: E731
+    monkeypatch.setattr(eulernet, "unrounded_products", on_cuda)
+    seen = []
+    for layer in model.Euler_interaction_layers:
+        layer.drop_ex.register_forward_hook(lambda *_: seen.append(rounds_to_tf32()))
+        layer.drop_im.register_forward_hook(lambda *_: seen.append(rounds_to_tf32()))
+    with Precision("tf32", "cuda", "").applied():
+        model.logits(make_batch(4, model.schema))
+    assert seen == [False, False, True, True]  # λ and θ; real and imaginary parts
 
 
 @pytest.mark.parametrize("head", [None, 5])

@@ -10,17 +10,19 @@ import torch
 
 from recbole.commands.command_line import main
 from recbole.config import Config
-from recbole.data import create_dataset
+from recbole.data import create_dataset, data_preparation
 from recbole.errors import ConfigError, TrainingDivergedError
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.context_aware_recommender.widedeep import WideDeep
+from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
 from recbole.quick_start import resume, run_recbole
-from recbole.trainer import interruption
+from recbole.trainer import Trainer, interruption
 from recbole.trainer.interruption import TrainingInterrupted
 from recbole.trainer.options import ClipGradNorm
 from recbole.trainer.random_streams import RandomStream
-from recbole.trainer.stacking import clip_each
+from recbole.trainer.stacking import StackedModels, clip_each
+from tests.conftest import rounds_to_tf32
 
 SEEDS = [7, 11, 2020]
 
@@ -184,12 +186,81 @@ def test_an_interrupted_ensemble_is_resumed_run_by_run(toy, double, monkeypatch,
         assert again["test_result"] == pytest.approx(expected[seed]["test_result"], abs=2e-9)
 
 
+def test_an_interruption_names_runs_that_have_ended_too(toy, double, monkeypatch):
+    """They are not tested yet: resuming one does that."""
+    options = {**toy, "learning_rate": 0.1, "stopping_step": 0, "epochs": 30}
+    ended, finish = [], Trainer._finish
+
+    class AfterTheFirst(interruption.Interruption):
+        @property
+        def signal(self):
+            return signal.SIGINT if ended else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(interruption, "Interruption", AfterTheFirst)
+        patch.setattr(Trainer, "_finish", lambda run, *a: ended.append(run) or finish(run, *a))
+        with pytest.raises(TrainingInterrupted) as caught:
+            several(options, True)
+    assert 0 < len(ended) < len(SEEDS), "some must have ended for this test, and some not"
+    assert str(caught.value).count("--resume=saved") == len(SEEDS)
+    for seed, path in zip(SEEDS, [caught.value.checkpoint, *caught.value.others], strict=True):
+        again = resume(path)
+        expected = alone(options, seed, checkpoint_dir="alone")
+        assert again["test_result"] == pytest.approx(expected["test_result"], abs=2e-9)
+        assert records()[seed]["status"] == "finished"
+
+
+def test_no_epochs_are_none_together_too(toy, double):
+    result = several(toy, True, epochs=0)
+    assert "seed 7 has ended" in logged()  # together
+    for seed, run in zip(SEEDS, result["runs"], strict=True):
+        assert records()[seed]["epochs"] == []
+        one = alone(toy, seed, epochs=0, checkpoint_dir="alone")
+        assert run["test_result"] == pytest.approx(one["test_result"], abs=2e-9)
+
+
 def test_an_interruption_names_the_seeds_that_have_not_begun(toy, monkeypatch):
     interrupt_after(monkeypatch, 2)
     with pytest.raises(
         TrainingInterrupted, match=r"--resume=\S+\.pth Not started: --seeds=11,2020"
     ):
         several(toy, False)
+
+
+def test_a_row_left_by_itself_joins_the_batch_before(toy, double):
+    """Alone it could not be normalised."""
+    config = Config("DCNV2", "toy", config_dict={**toy, "seed": 7})
+    train, *_ = data_preparation(config, create_dataset(config))
+    size = next(size for size in range(20, 300) if train.num_rows % size == 1)
+    options = {"train_batch_size": size, "epochs": 1, **SMALL["DCNV2"]}
+    result = several(toy, True, "DCNV2", seeds=[7, 11], **options)
+    assert "seed 7 has ended" in logged()  # together
+    one = alone(toy, 11, "DCNV2", **options)
+    assert result["runs"][1]["test_result"] == pytest.approx(one["test_result"], abs=2e-9)
+
+
+class InTf32(WideDeep):
+    """As on CUDA, where auto takes tf32: a setting that a CPU knows, too."""
+
+    def __init__(self, config, dataset):
+        super().__init__(config, dataset)
+        self.precision = Precision("tf32", "cuda", "")
+
+
+def test_tf32_is_for_the_backward_pass_too(toy, monkeypatch):
+    seen, plain = [], StackedModels.loss_parts
+
+    def watched(models, batches):
+        parts = plain(models, batches)
+        seen.append(rounds_to_tf32())
+        parts["loss"].register_hook(lambda _: seen.append(rounds_to_tf32()))
+        return parts
+
+    monkeypatch.setattr(StackedModels, "loss_parts", watched)
+    several(toy, True, InTf32, epochs=1, mlp_hidden_size=[8], dropout_prob=0.0)
+    assert "seed 7 has ended" in logged()  # together
+    assert len(seen) > 4 and all(seen)
+    assert not rounds_to_tf32()
 
 
 def test_divergence_names_the_seed(toy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 
@@ -16,6 +17,7 @@ from recbole.model.abstract_recommender import ContextRecommender
 from recbole.trainer import Trainer
 from recbole.trainer.interruption import TrainingInterrupted
 from recbole.trainer.norms import _norm, summarise_norms
+from recbole.trainer.record import finite
 from recbole.utils import init_seed
 
 NAMES = {
@@ -99,6 +101,42 @@ def test_gradients_of_a_scaled_loss(toy):
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     # An epoch's mean is of its own steps only.
     assert found[2]["gradient_all"] == pytest.approx(3 * found[0]["gradient_all"], rel=1e-5)
+
+
+FP16 = {"precision": "fp16", "train_batch_size": 8, "epochs": 1}
+
+
+def test_steps_that_the_scaler_skips_do_not_count(toy):
+    """The scale starts so high that some gradients are infinite; then it is halved."""
+    trainer, train, valid, _ = prepared({**toy, **FP16}, "DCNV2")
+    noted = trainer.norms._steps
+    trainer.fit(train, valid)
+    taken = [step for step in noted.steps if all(map(math.isfinite, step))]
+    assert 0 < len(taken) < len(train)
+    record = json.loads(trainer.files.record.read_text())
+    sums = dict(zip(noted.names, map(math.fsum, zip(*taken, strict=True)), strict=True))
+    for name, norm in summarise_norms(record).items():
+        assert norm == pytest.approx(sums[name] / len(taken)) if name in sums else norm > 0
+
+
+def test_the_scale_is_not_read_from_the_device(toy, monkeypatch):
+    trainer, train, *_ = prepared({**toy, **FP16})
+    monkeypatch.setattr(trainer.scaler, "get_scale", lambda: pytest.fail("waits for the device"))
+    trainer._step(next(train.batches()))
+
+
+def test_an_epoch_without_a_step(toy):
+    """Its gradients have no mean; those of other epochs do."""
+    trainer, train, *_ = prepared(toy)
+    batch, found = next(train.batches()), []
+    for factor in (math.inf, 1.0):
+        trainer.optimizers.zero_grad()
+        (factor * trainer.model.calculate_loss(batch)).backward()
+        trainer.norms.add_step()
+        found.append(trainer.norms.close_epoch())
+    assert math.isnan(found[0]["gradient_all"]) and found[0]["weight_all"] > 0
+    record = finite({"epochs": [{"norms": norms} for norms in found], "best_epoch": 1})
+    assert summarise_norms(record) == pytest.approx(found[1])
 
 
 def test_tracking_changes_nothing(toy):

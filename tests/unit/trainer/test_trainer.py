@@ -11,10 +11,11 @@ from torch import nn
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.errors import CheckpointError, TrainingDivergedError
+from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
-from recbole.trainer import Trainer
+from recbole.trainer import Trainer, state
 from recbole.utils import init_seed
-from tests.conftest import write_toy_dataset
+from tests.conftest import rounds_to_tf32, write_toy_dataset
 
 
 def prepared(options, model="WideDeep"):
@@ -121,6 +122,23 @@ def test_mixed_precision_stays_close_to_full(toy):
     assert results[0] == pytest.approx(results[1], rel=0.02)
 
 
+def test_tf32_is_for_the_backward_pass_too(toy):
+    trainer, train, *_ = prepared(toy)
+    trainer.model.precision = Precision("tf32", "cuda", "")  # a setting that a CPU knows, too
+    seen, plain = [], trainer._loss_parts
+
+    def watched(batch):
+        parts = plain(batch)
+        seen.append(rounds_to_tf32())
+        parts["loss"].register_hook(lambda _: seen.append(rounds_to_tf32()))
+        return parts
+
+    trainer._loss_parts = watched
+    trainer._step(next(train.batches()))
+    assert seen == [True, True]
+    assert not rounds_to_tf32()
+
+
 def test_parts_of_the_loss_add_up(toy):
     options = {**toy, "multi_cls": 5, "multi_ratio": 0.3}
     trainer, train, valid, _ = prepared(options, "DCNV2")
@@ -184,3 +202,16 @@ def test_tensorboard_scalars(toy):
     logged = [event.value for event in events.Scalars("Loss/Train")]
     assert logged == pytest.approx(losses(trainer))
     assert len(events.Scalars("Valid/auc")) == 3
+
+
+def test_a_state_without_a_scaler_goes_on_with_one(toy):
+    """As on CUDA, where enable_amp is fp16; on the CPU it was bf16, which is not scaled."""
+    options = {**toy, "precision": "auto", "enable_amp": True, "enable_scaler": True}
+    cut, *_ = prepared(options)
+    captured = state.capture(cut)
+    assert not cut.scaler.is_enabled()
+    resumed, train, valid, _ = prepared(options)
+    resumed.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    state.restore(resumed, captured)
+    assert resumed.scaler.get_scale() == 2
+    assert resumed.fit(train, valid, saved=False)[0] > 0
