@@ -15,10 +15,11 @@ import pytest
 from recbole.commands.command_line import main
 from recbole.config import Config
 from recbole.errors import DataError, RecBoleError
+from recbole.quick_start.rank_eval import RankResult
 from recbole.sweep import run, worker
 from recbole.sweep.cell import Cell
 from recbole.sweep.grid import Grid
-from recbole.sweep.measures import MEASURES
+from recbole.sweep.measures import MEASURES, Trained, ranking, robustness
 from recbole.sweep.plan import make_plan
 from recbole.sweep.sweep import _Crew, sweep
 from recbole.sweep.table import FAILED, ResultsTable, Row
@@ -236,6 +237,24 @@ def test_a_measure_needs_the_checkpoint(toy, results):
     worker.work(plan_of([cell.with_measures(["ranking"]) for cell in some], results), results)
     error = results.row(row.key).measures["ranking"]["error"]
     assert error.startswith(f"Checkpoint {results.folder / row.checkpoint} and its record are not")
+
+
+@pytest.mark.parametrize(("use_gpu", "device"), [(False, "cpu"), (True, None)])
+def test_a_run_is_measured_where_it_may_compute(monkeypatch, use_gpu, device):
+    asked = []
+    result = RankResult(Path("a.pth"), Config("NFM", "toy"), "test", "uni100", 1, "", {}, {})
+    monkeypatch.setattr(
+        "recbole.quick_start.rank_eval.rank_eval",
+        lambda paths, read, device: asked.append(device) or [result],
+    )
+    monkeypatch.setattr(
+        "recbole.quick_start.measurements.robustness",
+        lambda paths, read, device: asked.append(device) or [{}],
+    )
+    trained = Trained(Path("a.pth"), {"config": {"use_gpu": use_gpu}}, lambda config: None)
+    ranking(trained)
+    robustness(trained)
+    assert asked == [device, device]
 
 
 def test_seconds_add_up(toy, results):
