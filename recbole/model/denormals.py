@@ -8,18 +8,32 @@ long. Such a number is 0 to every model, so the processor is told to take it for
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
 
-def flush_denormals() -> None:
-    """Take denormal numbers for 0 from now on.
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Take denormal numbers for 0 for the time of the block, or of the function it decorates.
 
-    The setting is one of a thread, which the threads that it starts inherit: PyTorch's own are
-    started by the first large operation, so that this is called before data is read. It cannot be
-    asked for, and is left as it is, like the other settings of a process that `init_seed` makes;
-    `torch.set_flush_denormal(False)` takes it back.
+    The setting is one of a thread, which the threads that it starts inherit and keep. PyTorch's own
+    are started by the first large operation of a process, so that the block should begin before
+    data is read; threads that are there already compute as before, more slowly.
     """
+    before = are_flushed()
     for kind in (np.float32, np.float64):
-        np.finfo(kind).smallest_subnormal  # noqa: B018 - kept by NumPy, which would warn later on
+        np.finfo(kind).smallest_subnormal  # noqa: B018 - kept by NumPy, which would warn in the block
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def are_flushed() -> bool:
+    """Whether this thread takes denormal numbers for 0."""
+    return sys.float_info.min * 0.5 == 0.0

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from recbole.data.row_files import CHUNK_ROWS, RowSource, open_rows, refuse_repeated
 from recbole.errors import DataError
+from recbole.model.denormals import denormals_flushed
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.scoring import Scorer, Unknown
 from recbole.quick_start.table_files import refuse_output, write_table
@@ -21,6 +22,7 @@ from recbole.trainer.progress import progress_bar
 logger = logging.getLogger(__name__)
 
 
+@denormals_flushed()
 def predict(
     checkpoint: str | Path | Scorer,
     rows: Any,

@@ -20,6 +20,7 @@ from recbole.data.frames import IN_MEMORY
 from recbole.data.sampling import SeenItems
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator.full_ranking import FullRanker, TopK, refuse_interaction_fields
+from recbole.model.denormals import denormals_flushed
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.item_texts import ItemTexts
 from recbole.quick_start.same_data import data_of
@@ -36,6 +37,7 @@ RANK = "rank"
 _SHOWN = 5
 
 
+@denormals_flushed()
 def recommend(
     checkpoint: str | Path,
     users: Any,

@@ -19,6 +19,7 @@ import yaml
 
 from recbole.data.staging import replacing
 from recbole.errors import ConfigError, RecBoleError
+from recbole.model.denormals import denormals_flushed
 from recbole.quick_start.quick_start import train_prepared
 from recbole.sweep.cell import WITHOUT_EFFECT, Cell
 from recbole.sweep.option_text import option_text
@@ -194,6 +195,7 @@ def search(wanted: Search, jobs: int, threads: int, say: Callable[[str], None] =
     return study
 
 
+@denormals_flushed()
 def work(
     wanted: Search, seed: int | None, threads: int, say: Callable[[str], None] = print
 ) -> None:

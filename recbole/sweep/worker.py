@@ -14,6 +14,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from recbole.data.staging import sigterm_as_exit
+from recbole.model.denormals import denormals_flushed
 from recbole.sweep.claims import LEASE
 from recbole.sweep.plan import Plan
 from recbole.sweep.run import LastDataset, Lost, run_cell
@@ -35,9 +36,6 @@ def use_threads(share: int) -> None:
     """Compute on `share` threads, or on fewer if PyTorch is set to: it heeds OMP_NUM_THREADS."""
     import torch
 
-    from recbole.model.denormals import flush_denormals
-
-    flush_denormals()
     torch.set_num_threads(min(share, torch.get_num_threads()))
 
 
@@ -60,6 +58,7 @@ def as_child() -> Iterator[None]:
             sys.exit(128 + signal.SIGINT)
 
 
+@denormals_flushed()
 def work(plan: Plan, table: ResultsTable) -> None:
     """Run what is due and nobody else runs; wait for what others run, and take over what they drop.
 

@@ -23,7 +23,6 @@ from recbole.data import Dataset, Encoder, Interaction, Schema
 from recbole.data.payload import DamagedPayloadError, load_payload, save_payload
 from recbole.errors import CheckpointError
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.model.denormals import flush_denormals
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +169,6 @@ def load(path: str | Path, model_class: type | None = None, **overrides: Any) ->
     Raises:
         CheckpointError: see `read`.
     """
-    flush_denormals()  # of its weights, some may be
     payload = read(path)
     config = _config(payload, path, model_class, overrides)
     with understanding(path):

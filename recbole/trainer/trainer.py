@@ -16,6 +16,7 @@ from recbole.data import Interaction, Loader
 from recbole.errors import CheckpointError, TrainingDivergedError
 from recbole.evaluator import Evaluator
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.denormals import denormals_flushed
 from recbole.trainer import checkpoint, state
 from recbole.trainer.compilation import loss_parts_of
 from recbole.trainer.divergence import likely_cause
@@ -85,6 +86,7 @@ class Trainer:
         """Where the checkpoint is, or will be."""
         return self.files.checkpoint
 
+    @denormals_flushed()
     def fit(
         self,
         train_data: Loader,
@@ -233,6 +235,7 @@ class Trainer:
             callback_fn(epoch.epoch, score)
         return improved
 
+    @denormals_flushed()
     def evaluate(
         self,
         eval_data: Loader,

@@ -1,4 +1,4 @@
-"""One seed for every source of random numbers, and what else a process is told before a run."""
+"""One seed for every source of random numbers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ import random
 import numpy as np
 import torch
 
-from recbole.model.denormals import flush_denormals
-
 
 def init_seed(seed: int, reproducibility: bool) -> None:
-    """Seed Python, NumPy and torch (all devices), and take denormal numbers for 0.
+    """Seed Python, NumPy and torch (all devices).
 
     Args:
         seed: the seed.
         reproducibility: choose deterministic algorithms where torch has them; where it has none
             for an operation on CUDA, torch warns and goes on.
     """
-    flush_denormals()
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - models of users may draw from the global generator
     torch.manual_seed(seed)

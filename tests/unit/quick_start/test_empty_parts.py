@@ -82,7 +82,7 @@ def test_ranking_skips_an_empty_part(toy, parts, left, caplog):
     (path,) = Path("saved").glob("*.pth")
     for mode in ("uni5", "full"):
         assert [result.part for result in rank_eval([path], mode=mode)] == [left]
-    found = ranking(Trained(path, {}, create_dataset))
+    found = ranking(Trained(path, {"config": {"use_gpu": False}}, create_dataset))
     assert found[left]["ndcg@10"] > 0
     assert set(found) == {left, "mode", "candidate_seed", "seconds"}
 
