@@ -22,6 +22,8 @@ from recbole.model.mapping import one_by_one
 #: n of the rows worked on at a time.
 _COLUMNS = {"cpu": 2304}
 _COLUMNS_ELSEWHERE = 65536
+#: The share of live maps from which on it is quicker to compute with the dead ones, too.
+_NEARLY_ALL = 0.9
 
 
 class CINLayer(nn.Module):
@@ -86,6 +88,10 @@ class _CIN(torch.autograd.Function):
     The products of fields and maps would fill F·H/S times the memory of a layer's result. Here they
     exist for as many rows as leave them in a CPU's cache, and are made again when the gradient
     needs them; only the layers' results are kept for the backward pass, each part's in one piece.
+
+    A map that is 0 for all rows of a part, as training under a penalty leaves about half of them,
+    is dead there: it adds nothing to the next layer, and relu hands no gradient down to it. The
+    products then leave it out.
     """
 
     @staticmethod
@@ -102,6 +108,9 @@ class _CIN(torch.autograd.Function):
             for depth, (route, weight, bias) in enumerate(
                 zip(routes, weights, biases, strict=True)
             ):
+                if depth:  # the fields themselves are no results of a relu
+                    live = _live(maps)
+                    maps, weight = _rows(maps, live), _block(weight, len(fields), None, live)
                 products = space.products(maps, fields).flatten(0, 1)  # [F·H, n]
                 out = _of_part(kept[depth], rows, embeddings) if keep else None
                 maps = torch.addmm(bias.unsqueeze(1), weight, products, out=out).relu_()  # [S, n]
@@ -146,6 +155,7 @@ class _CIN(torch.autograd.Function):
             grad_maps = torch.empty_like(fields[:0])  # of what the layer above was handed
             for depth in reversed(range(count)):
                 route, weight, maps = routes[depth], weights[depth], inputs[depth]  # [H, n]
+                above, below = _live(outputs[depth]), _live(maps) if depth else None
                 grad_out = space.grad_out(outputs[depth])  # [S, n]
                 alone = len(grad_out) - route.shown  # maps that only the next layer reads
                 grad_out[:alone] = grad_maps[:alone]
@@ -153,12 +163,22 @@ class _CIN(torch.autograd.Function):
                 shown.copy_(grad[rows, route.place].T.unsqueeze(2))
                 grad_out[alone : route.handed_on] += grad_maps[alone:]
                 _of_relu(grad_out, outputs[depth])
-                products = space.products(maps, fields)  # [F, H, n]
-                _add_product(grads[2 * depth], grad_out, products.flatten(0, 1).T)  # [S, F·H]
                 grads[2 * depth + 1] += grad_out.sum(1)
+                grad_out, number = _rows(grad_out, above), len(maps)
+                maps, weight = _rows(maps, below), _block(weight, len(fields), above, below)
+                products = space.products(maps, fields)  # [F, H, n]
+                transposed = products.flatten(0, 1).T  # [n, F·H]
+                if above is None and below is None:
+                    _add_product(grads[2 * depth], grad_out, transposed)  # [S, F·H]
+                else:
+                    _add_block(grads[2 * depth], grad_out @ transposed, len(fields), above, below)
                 grad_products = space.grad_products(weight, grad_out).view_as(products)
                 grad_fields += torch.mul(grad_products, maps, out=products).sum(1)
                 grad_maps = grad_products.mul_(fields.unsqueeze(1)).sum(0)  # [H, n]
+                if below is not None:
+                    grad_maps = grad_maps.new_zeros(number, grad_maps.shape[1]).index_copy_(
+                        0, below, grad_maps
+                    )
             grad_fields += grad_maps  # the fields are the first layer's maps, too
             grad_embeddings[rows] = grad_fields.unflatten(1, (len(part), -1)).transpose(0, 1)
         of_parameters = (g.to(p.dtype) for g, p in zip(grads, parameters, strict=True))
@@ -196,6 +216,44 @@ class _Space:
         if name not in self._memory:
             self._memory[name] = self._like.new_empty(most * self._columns)
         return self._memory[name][: math.prod(shape)].view(shape)
+
+
+def _live(maps: Tensor) -> Tensor | None:
+    """Which maps are not 0 throughout; None where so many are that all may be computed with.
+
+    Only a CPU tells without being waited for.
+    """
+    if maps.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    live = (maps.amax(1) != 0).nonzero().squeeze(1)  # NaN lives, so that it is noticed
+    return live if len(live) < _NEARLY_ALL * len(maps) else None
+
+
+def _rows(matrix: Tensor, chosen: Tensor | None) -> Tensor:
+    """Some rows of a matrix, or all."""
+    return matrix if chosen is None else matrix.index_select(0, chosen)
+
+
+def _block(weight: Tensor, fields: int, outputs: Tensor | None, maps: Tensor | None) -> Tensor:
+    """The weights from some maps to some outputs: [S, F·H] -> [S', F·H']."""
+    weight = _rows(weight, outputs)
+    if maps is None:
+        return weight
+    return weight.unflatten(1, (fields, -1)).index_select(2, maps).flatten(1)
+
+
+def _add_block(
+    total: Tensor, block: Tensor, fields: int, outputs: Tensor | None, maps: Tensor | None
+) -> None:
+    """total += block, which is that of some maps and outputs: [S, F·H] and [S', F·H']."""
+    if maps is not None:
+        of_rows = block.new_zeros(len(block), fields, total.shape[1] // fields)
+        of_rows.index_copy_(2, maps, block.unflatten(1, (fields, -1)))
+        block = of_rows.flatten(1)
+    if outputs is None:
+        total += block
+    else:
+        total.index_add_(0, outputs, block.to(total.dtype))
 
 
 def _of_relu(grad: Tensor, output: Tensor) -> None:

@@ -55,9 +55,12 @@ def naive_cin(cin: CompressedInteractionNetwork, embeddings: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize("rows", [1, 4, 5, 9])  # of which 4 are worked on at a time
-def test_cin(rows: int, direct: bool, monkeypatch) -> None:
+@pytest.mark.parametrize("dead", [(), (0,), (0, 2, 3), (0, 1, 2, 3)])  # maps of all layers
+def test_cin(rows: int, direct: bool, dead: tuple[int, ...], monkeypatch) -> None:
     monkeypatch.setattr("recbole.model.cin._COLUMNS", {"cpu": 4 * 3})
     cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
+    for layer in cin.layers:
+        layer.bias.data[list(dead)] = -1e3
     embeddings = torch.randn(rows, 3, 3, requires_grad=True)
     fast, slow = cin(embeddings), naive_cin(cin, embeddings)
     assert cin.output_size == fast.shape[1] == (15 if direct else 10)
@@ -80,6 +83,14 @@ def test_gradient_of_cin() -> None:
     cin = CompressedInteractionNetwork(fields=3, sizes=[2, 3], direct=True).double()
     embeddings = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(cin, (embeddings,))
+
+
+def test_what_is_undefined_in_a_cin_is_seen() -> None:
+    """A map that is NaN throughout is not dead."""
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
+    cin.layers[0].bias.data[0] = torch.nan
+    cin.layers[0].bias.data[1] = -1e3
+    assert cin(torch.randn(5, 3, 4)).isnan().all(dim=0)[2:].all()
 
 
 def test_cin_under_autocast() -> None:
