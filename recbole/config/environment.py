@@ -82,7 +82,7 @@ def select_device(options: EnvironmentOptions) -> tuple[torch.device, Literal["a
         return torch.device("cpu"), "asked"
     if not torch.cuda.is_available():
         return torch.device("cpu"), "fallback"
-    if is_missing(options):
+    if gpu_is_missing(options):
         count = torch.cuda.device_count()
         raise ConfigError(
             f"Option 'gpu_id': expected a device from 0 to {count - 1} (this machine has {count}),"
@@ -91,7 +91,7 @@ def select_device(options: EnvironmentOptions) -> tuple[torch.device, Literal["a
     return torch.device("cuda", int(options.gpu_id)), "asked"
 
 
-def is_missing(options: EnvironmentOptions) -> bool:
+def gpu_is_missing(options: EnvironmentOptions) -> bool:
     """Whether `gpu_id` names a device that this machine, which has others, does not have."""
     import torch
 

@@ -125,35 +125,33 @@ class ResultsTable:
         self.rows_folder = self.folder / "rows"
         self._exported = self.folder / "results.parquet"
         self._known = self.rows_folder / ".exported"  # the SHA-256 of the last one, read or written
-        self._take_in(self._from_elsewhere())
+        self._take_in()
         self.claims = Claims(self.folder / "claims", lease)
 
-    def _from_elsewhere(self) -> list[Row]:
-        """The rows of a `results.parquet` that this folder has neither written nor read before."""
+    def _take_in(self) -> None:
+        """Write the rows of a `results.parquet` from elsewhere, but for those that are here."""
+        digest = sha256(self._exported) if self._exported.exists() else None
+        is_known = self._known.exists() and self._known.read_text() == digest
+        rows = [] if digest is None or is_known else self._exported_rows()
+        self.rows_folder.mkdir(parents=True, exist_ok=True)
+        for row in rows:
+            if not (self.rows_folder / f"{row.key}.json").exists():
+                self.put(row)
+        if digest is not None and not is_known:
+            self._remember(digest)
+
+    def _exported_rows(self) -> list[Row]:
         from pyarrow import ArrowException, parquet
 
-        if not self._exported.exists():
-            return []
-        if self._known.exists() and self._known.read_text() == sha256(self._exported):
-            return []
         try:
             lines = parquet.read_table(self._exported).to_pylist()
             return [Row.of_flat(line) for line in lines if line["status"] in (FINISHED, FAILED)]
         except (ArrowException, KeyError, TypeError, json.JSONDecodeError) as error:
             raise DataError(f"{self._exported}: expected a table of results: {error}") from None
 
-    def _take_in(self, rows: Iterable[Row]) -> None:
-        """Write rows from elsewhere, but for those that are here."""
-        self.rows_folder.mkdir(parents=True, exist_ok=True)
-        for row in rows:
-            if not (self.rows_folder / f"{row.key}.json").exists():
-                self.put(row)
-        if self._exported.exists():
-            self._remember()
-
-    def _remember(self) -> None:
+    def _remember(self, digest: str) -> None:
         with replacing(self._known) as temporary:
-            temporary.write_text(sha256(self._exported))
+            temporary.write_text(digest)
 
     def run_folder(self, key: str) -> Path:
         """Where the files of a cell lie."""
@@ -211,7 +209,7 @@ class ResultsTable:
             )
             with replacing(path) as temporary:
                 parquet.write_table(table, temporary)
-            self._remember()
+            self._remember(sha256(path))
             if self.rows() == rows:  # none ended meanwhile, whose table this would have replaced
                 return path
 

@@ -18,7 +18,7 @@ from torch import nn
 
 import recbole
 from recbole.config import Config
-from recbole.config.environment import is_missing
+from recbole.config.environment import gpu_is_missing
 from recbole.data import Dataset, Encoder, Interaction, Schema
 from recbole.data.payload import DamagedPayloadError, load_payload, save_payload
 from recbole.errors import CheckpointError
@@ -195,7 +195,7 @@ def _config(
     """The Config of the run, on a device that is there unless another one is asked for."""
     model, dataset, values = model_class or payload["model"], payload["dataset"], payload["config"]
     config = Config.from_values(model, dataset, values, f"checkpoint {path}", **overrides)
-    if "gpu_id" in overrides or not is_missing(config.environment):
+    if "gpu_id" in overrides or not gpu_is_missing(config.environment):
         return config
     logger.warning(
         "Checkpoint %s: its run was on CUDA device %s, which is not here; device 0 takes its place",
