@@ -22,8 +22,8 @@ from recbole.model.mapping import one_by_one
 #: n of the rows worked on at a time.
 _COLUMNS = {"cpu": 2304}
 _COLUMNS_ELSEWHERE = 65536
-#: The share of live maps from which on it is quicker to compute with the dead ones, too.
-_NEARLY_ALL = 0.9
+#: How much more than its bound, computed exactly, a rounded map may be (of bf16, 0.4 %).
+_SLACK = 1.01
 
 
 class CINLayer(nn.Module):
@@ -82,6 +82,20 @@ class _Route(NamedTuple):
     place: slice  # the columns of the output that they fill
 
 
+class _Layer(NamedTuple):
+    """What is computed of a layer: its live maps, from the live ones of the layer below.
+
+    S and H count live maps only, here and in what works on such layers.
+    """
+
+    weight: Tensor  # [S, F·H]
+    bias: Tensor  # [S]
+    outputs: Tensor  # [S]: which of all the layer's maps these are
+    inputs: Tensor  # [F·H]: which of all the layer's products they read
+    handed_on: int  # how many of the first ones feed the next layer
+    columns: Tensor  # [shown]: the columns of the output that the last ones fill
+
+
 class _CIN(torch.autograd.Function):
     """All layers of the network for some rows, then for the next.
 
@@ -89,35 +103,31 @@ class _CIN(torch.autograd.Function):
     exist for as many rows as leave them in a CPU's cache, and are made again when the gradient
     needs them; only the layers' results are kept for the backward pass, each part's in one piece.
 
-    A map that is 0 for all rows of a part, as training under a penalty leaves about half of them,
-    is dead there: it adds nothing to the next layer, and relu hands no gradient down to it. The
-    products then leave it out.
+    A map that is 0 for all rows, as training under a penalty leaves about half of them, is dead: it
+    adds nothing to the next layer, and relu hands no gradient down to it. It is left out.
     """
 
     @staticmethod
     def forward(
         routes: tuple[_Route, ...], keep: bool, embeddings: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, ...]:
-        pooled = embeddings.new_empty(len(embeddings), routes[-1].place.stop)
-        weights, biases = parameters[::2], parameters[1::2]
-        kept = [embeddings.new_empty(len(w), embeddings[:, 0].numel()) for w in weights if keep]
-        space = _Space(embeddings, weights)
+        alive = _alive(routes, embeddings, parameters)
+        layers = _live_layers(routes, embeddings, parameters, alive)
+        pooled = embeddings.new_zeros(len(embeddings), routes[-1].place.stop)
+        kept = [embeddings.new_empty(len(a), embeddings[:, 0].numel()) for a in alive if keep]
+        space = _Space(embeddings, layers)
         for rows in _parts(embeddings):
             part = embeddings[rows]  # [b, F, D]
             fields = maps = part.transpose(0, 1).flatten(1)  # [F, n]
-            for depth, (route, weight, bias) in enumerate(
-                zip(routes, weights, biases, strict=True)
-            ):
-                if depth:  # the fields themselves are no results of a relu
-                    live = _live(maps)
-                    maps, weight = _rows(maps, live), _block(weight, len(fields), None, live)
+            for depth, layer in enumerate(layers):
                 products = space.products(maps, fields).flatten(0, 1)  # [F·H, n]
-                out = _of_part(kept[depth], rows, embeddings) if keep else None
-                maps = torch.addmm(bias.unsqueeze(1), weight, products, out=out).relu_()  # [S, n]
-                shown = maps[-route.shown :].unflatten(1, (len(part), -1))  # [shown, b, D]
-                pooled[rows, route.place] = shown.sum(2).T
-                maps = maps[: route.handed_on]
-        return pooled, *kept
+                out = _of_part(kept[depth], rows, part, layer) if keep else None
+                bias = layer.bias.unsqueeze(1)
+                maps = torch.addmm(bias, layer.weight, products, out=out).relu_()  # [S, n]
+                shown = maps[len(maps) - len(layer.columns) :].unflatten(1, part[:, 0].shape)
+                pooled[rows].index_copy_(1, layer.columns, shown.sum(2).T)
+                maps = maps[: layer.handed_on]
+        return pooled, *alive, *kept
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -137,52 +147,103 @@ class _CIN(torch.autograd.Function):
         if grad is None:  # nothing was made of the output
             return (None,) * len(ctx.needs_input_grad)
         embeddings, *others = ctx.saved_tensors
-        routes, count = ctx.routes, len(ctx.routes)
-        parameters, kept = others[: 2 * count], others[2 * count :]
-        weights = parameters[::2]
+        count = len(ctx.routes)
+        parameters, alive, kept = others[: 2 * count], others[2 * count : -count], others[-count:]
+        layers = _live_layers(ctx.routes, embeddings, parameters, alive)
+        shown_grads = [grad.T.index_select(0, layer.columns) for layer in layers]  # [shown, B]
+        wide = torch.promote_types(grad.dtype, torch.float)
+        weight_grads = [torch.zeros_like(layer.weight, dtype=wide) for layer in layers]
+        bias_grads = [torch.zeros_like(layer.bias, dtype=wide) for layer in layers]
         grad_embeddings = torch.empty_like(embeddings)
-        grads = [
-            torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float))
-            for tensor in parameters
-        ]
-        space = _Space(embeddings, weights)
+        space = _Space(embeddings, layers)
         for rows in _parts(embeddings):
             part = embeddings[rows]  # [b, F, D]
             fields = part.transpose(0, 1).flatten(1)  # [F, n]
-            outputs = [_of_part(of_layer, rows, embeddings) for of_layer in kept]  # each [S, n]
-            inputs = [fields, *(o[: r.handed_on] for o, r in zip(outputs, routes, strict=True))]
             grad_fields = torch.zeros_like(fields)
             grad_maps = torch.empty_like(fields[:0])  # of what the layer above was handed
             for depth in reversed(range(count)):
-                route, weight, maps = routes[depth], weights[depth], inputs[depth]  # [H, n]
-                above, below = _live(outputs[depth]), _live(maps) if depth else None
-                grad_out = space.grad_out(outputs[depth])  # [S, n]
-                alone = len(grad_out) - route.shown  # maps that only the next layer reads
+                layer, maps = layers[depth], fields
+                if depth:
+                    below = layers[depth - 1]
+                    maps = _of_part(kept[depth - 1], rows, part, below)[: below.handed_on]  # [H, n]
+                output = _of_part(kept[depth], rows, part, layer)  # [S, n]
+                grad_out = space.grad_out(output)  # [S, n]
+                alone = len(output) - len(layer.columns)  # maps that only the next layer reads
                 grad_out[:alone] = grad_maps[:alone]
-                shown = grad_out[alone:].unflatten(1, (len(part), -1))  # [shown, b, D]
-                shown.copy_(grad[rows, route.place].T.unsqueeze(2))
-                grad_out[alone : route.handed_on] += grad_maps[alone:]
-                _of_relu(grad_out, outputs[depth])
-                grads[2 * depth + 1] += grad_out.sum(1)
-                grad_out, number = _rows(grad_out, above), len(maps)
-                maps, weight = _rows(maps, below), _block(weight, len(fields), above, below)
+                shown = grad_out[alone:].unflatten(1, part[:, 0].shape)  # [shown, b, D]
+                shown.copy_(shown_grads[depth][:, rows].unsqueeze(2))
+                grad_out[alone : layer.handed_on] += grad_maps[alone:]
+                _of_relu(grad_out, output)
+                bias_grads[depth] += grad_out.sum(1)
                 products = space.products(maps, fields)  # [F, H, n]
-                transposed = products.flatten(0, 1).T  # [n, F·H]
-                if above is None and below is None:
-                    _add_product(grads[2 * depth], grad_out, transposed)  # [S, F·H]
-                else:
-                    _add_block(grads[2 * depth], grad_out @ transposed, len(fields), above, below)
-                grad_products = space.grad_products(weight, grad_out).view_as(products)
+                _add_product(weight_grads[depth], grad_out, products.flatten(0, 1).T)  # [S, F·H]
+                grad_products = space.grad_products(layer.weight, grad_out).view_as(products)
                 grad_fields += torch.mul(grad_products, maps, out=products).sum(1)
                 grad_maps = grad_products.mul_(fields.unsqueeze(1)).sum(0)  # [H, n]
-                if below is not None:
-                    grad_maps = grad_maps.new_zeros(number, grad_maps.shape[1]).index_copy_(
-                        0, below, grad_maps
-                    )
             grad_fields += grad_maps  # the fields are the first layer's maps, too
-            grad_embeddings[rows] = grad_fields.unflatten(1, (len(part), -1)).transpose(0, 1)
-        of_parameters = (g.to(p.dtype) for g, p in zip(grads, parameters, strict=True))
-        return None, None, grad_embeddings, *of_parameters
+            grad_embeddings[rows] = grad_fields.unflatten(1, part[:, 0].shape).transpose(0, 1)
+        grads = [torch.zeros_like(parameter) for parameter in parameters]
+        for depth, layer in enumerate(layers):
+            place = layer.outputs.unsqueeze(1), layer.inputs
+            grads[2 * depth][place] = weight_grads[depth].to(grad.dtype)
+            grads[2 * depth + 1][layer.outputs] = bias_grads[depth].to(grad.dtype)
+        return None, None, grad_embeddings, *grads
+
+
+def _alive(
+    routes: Sequence[_Route], embeddings: Tensor, parameters: Sequence[Tensor]
+) -> list[Tensor]:
+    """Which maps of each layer may differ from 0 for some row, as bounds tell: bool, [S] each.
+
+    No map exceeds its bias + Σ_{f,h} |W[s, f, h]| · max |fields[f]| · max |maps[h]|, where the last
+    is the bound of the layer below. The penalty takes the weights of a dead map to 0, so that for
+    nearly all of them this is less than 0 (NaN is not, and lives).
+    """
+    if not _can_tell(embeddings):
+        return [torch.ones_like(bias, dtype=torch.bool) for bias in parameters[1::2]]
+    alive, wide = [], torch.promote_types(embeddings.dtype, torch.float)
+    of_fields = of_maps = embeddings.abs().amax((0, 2)).to(wide)  # [F]
+    for route, weight, bias in zip(routes, parameters[::2], parameters[1::2], strict=True):
+        of_products = torch.outer(of_fields, of_maps).flatten()  # [F·H]
+        bound = bias + _SLACK * (weight.abs().to(wide) @ of_products)  # [S]
+        alive.append((bound <= 0).logical_not())
+        of_maps = bound[: route.handed_on].clamp(min=0)
+    return alive
+
+
+def _can_tell(tensor: Tensor) -> bool:
+    """Whether a tensor can be looked into here: a GPU would have to be waited for."""
+    return tensor.device.type == "cpu" and tensor.numel() > 0 and not torch.compiler.is_compiling()
+
+
+def _live_layers(
+    routes: Sequence[_Route],
+    embeddings: Tensor,
+    parameters: Sequence[Tensor],
+    alive: Sequence[Tensor],
+) -> list[_Layer]:
+    """What is left of the layers without their dead maps."""
+    layers = []
+    fields = torch.arange(embeddings.shape[1], device=embeddings.device)
+    maps, number = fields, len(fields)  # the live ones that come in, and how many there are in all
+    for route, weight, bias, of_layer in zip(
+        routes, parameters[::2], parameters[1::2], alive, strict=True
+    ):
+        outputs, handed_on = _places(of_layer), _places(of_layer[: route.handed_on])
+        inputs = (fields.unsqueeze(1) * number + maps).flatten()
+        columns = route.place.start + _places(of_layer[-route.shown :])
+        weight = weight.index_select(0, outputs).index_select(1, inputs)
+        bias = bias.index_select(0, outputs)
+        layers.append(_Layer(weight, bias, outputs, inputs, len(handed_on), columns))
+        maps, number = handed_on, route.handed_on
+    return layers
+
+
+def _places(alive: Tensor) -> Tensor:
+    """Where a vector of bool is True; where that can't be told, everywhere."""
+    if _can_tell(alive):
+        return alive.nonzero().squeeze(1)
+    return torch.arange(len(alive), device=alive.device)
 
 
 class _Space:
@@ -191,10 +252,10 @@ class _Space:
     New memory for each would cost more than the products: the system hands it out page by page.
     """
 
-    def __init__(self, embeddings: Tensor, weights: Sequence[Tensor]) -> None:
+    def __init__(self, embeddings: Tensor, layers: Sequence[_Layer]) -> None:
         self._columns = _rows_at_a_time(embeddings) * embeddings.shape[2]
-        self._most = max(weight.shape[1] for weight in weights)  # F·H
-        self._outputs = max(len(weight) for weight in weights)  # S
+        self._most = max(len(layer.inputs) for layer in layers)  # F·H
+        self._outputs = max(len(layer.outputs) for layer in layers)  # S
         self._like = embeddings
         self._memory: dict[str, Tensor] = {}
 
@@ -218,44 +279,6 @@ class _Space:
         return self._memory[name][: math.prod(shape)].view(shape)
 
 
-def _live(maps: Tensor) -> Tensor | None:
-    """Which maps are not 0 throughout; None where so many are that all may be computed with.
-
-    Only a CPU tells without being waited for.
-    """
-    if maps.device.type != "cpu" or torch.compiler.is_compiling():
-        return None
-    live = (maps.amax(1) != 0).nonzero().squeeze(1)  # NaN lives, so that it is noticed
-    return live if len(live) < _NEARLY_ALL * len(maps) else None
-
-
-def _rows(matrix: Tensor, chosen: Tensor | None) -> Tensor:
-    """Some rows of a matrix, or all."""
-    return matrix if chosen is None else matrix.index_select(0, chosen)
-
-
-def _block(weight: Tensor, fields: int, outputs: Tensor | None, maps: Tensor | None) -> Tensor:
-    """The weights from some maps to some outputs: [S, F·H] -> [S', F·H']."""
-    weight = _rows(weight, outputs)
-    if maps is None:
-        return weight
-    return weight.unflatten(1, (fields, -1)).index_select(2, maps).flatten(1)
-
-
-def _add_block(
-    total: Tensor, block: Tensor, fields: int, outputs: Tensor | None, maps: Tensor | None
-) -> None:
-    """total += block, which is that of some maps and outputs: [S, F·H] and [S', F·H']."""
-    if maps is not None:
-        of_rows = block.new_zeros(len(block), fields, total.shape[1] // fields)
-        of_rows.index_copy_(2, maps, block.unflatten(1, (fields, -1)))
-        block = of_rows.flatten(1)
-    if outputs is None:
-        total += block
-    else:
-        total.index_add_(0, outputs, block.to(total.dtype))
-
-
 def _of_relu(grad: Tensor, output: Tensor) -> None:
     """Leave of a gradient what passes a relu with this output, in place."""
     torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)
@@ -269,11 +292,11 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total += left @ right
 
 
-def _of_part(kept: Tensor, rows: slice, embeddings: Tensor) -> Tensor:
-    """Where the result of a layer for some rows is kept, in one piece: [S, B·D] -> [S, n]."""
-    width, size = embeddings.shape[2], len(kept)
-    place = slice(rows.start * width * size, rows.stop * width * size)
-    return kept.view(-1)[place].view(size, -1)
+def _of_part(kept: Tensor, rows: slice, part: Tensor, layer: _Layer) -> Tensor:
+    """Where the result of a layer for some rows is kept, in one piece: [.., B·D] -> [S, n]."""
+    start = rows.start * part.shape[2] * len(kept)
+    shape = len(layer.outputs), part[:, 0].numel()
+    return kept.view(-1)[start : start + math.prod(shape)].view(shape)
 
 
 def _rows_at_a_time(embeddings: Tensor) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole.errors import ConfigError
-from recbole.model.cin import CompressedInteractionNetwork
+from recbole.model.cin import CompressedInteractionNetwork, _alive
 from recbole.model.context_aware_recommender.dcnv2 import CrossNetwork, MixedCrossNetwork
 from recbole.model.context_aware_recommender.eulernet import (
     EulerInteractionLayer,
@@ -70,6 +70,26 @@ def test_cin(rows: int, direct: bool, dead: tuple[int, ...], monkeypatch) -> Non
     slow_grad = torch.autograd.grad((slow * weight).sum(), leaves)
     for a, b in zip(fast_grad, slow_grad, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 0.01, 1.0])
+def test_a_map_that_a_cin_leaves_out_is_dead(scale: float) -> None:
+    """And what may be left out is, where weights have shrunk, whatever the embeddings."""
+    torch.manual_seed(4)
+    cin = CompressedInteractionNetwork(fields=3, sizes=[20, 30, 10], direct=False)
+    for layer in cin.layers:
+        layer.weight.data[::2] *= scale
+    embeddings = torch.randn(50, 3, 4)
+    parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
+    alive = _alive(cin.routes, embeddings, parameters)
+    fields = maps = embeddings.transpose(0, 1).flatten(1)
+    for layer, route, lives in zip(cin.layers, cin.routes, alive, strict=True):
+        products = (fields.unsqueeze(1) * maps).flatten(0, 1)
+        maps = (layer.weight @ products + layer.bias.unsqueeze(1)).relu()
+        assert not maps[~lives].any()
+        if scale < 0.01:  # then the bias decides
+            assert torch.equal(lives[::2], layer.bias[::2] > 0)
+        maps = maps[: route.handed_on]
 
 
 @pytest.mark.parametrize("direct", [False, True])
