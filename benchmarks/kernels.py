@@ -12,11 +12,13 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from unittest import mock
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from recbole.model import cin
 from recbole.model.field_major import SelfAttention, field_major
 from recbole.model.layers import BaseFactorizationMachine, Dropout, LogitLayer
 from recbole.model.lookup import Index, look_up, sum_rows
@@ -121,6 +123,22 @@ def first_order() -> list[Step]:
     ]
 
 
+def dead_maps() -> list[Step]:
+    """A CIN half of whose maps are dead, as training leaves them: with them, and without."""
+    network = cin.CompressedInteractionNetwork(FIELDS, [200] * 3, direct=False)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter[::2] = -0.01 if parameter.ndim == 1 else 0
+    rows = torch.randn(ROWS // 4, FIELDS, 16, requires_grad=True)
+    without = backward(lambda: network(rows), rows, *network.parameters())
+
+    def with_them() -> object:
+        with mock.patch.object(cin, "_can_tell", return_value=False):
+            return without()
+
+    return [with_them, without]
+
+
 def logits() -> list[Step]:
     """`nn.Linear` against `LogitLayer`, [B, 128] to [B, 5], laid out for the rating head."""
     rows = torch.randn(ROWS, 128, requires_grad=True)
@@ -147,6 +165,7 @@ def main() -> None:
         "first-order terms, 5 wide": first_order(),
         "genres, 16 wide": genres(),
         "pairs of fields": pairs(),
+        "CIN, half of its maps dead": dead_maps(),
     }.items():
         plain, ours = quickest(steps)
         print(f"| {name} | {plain:.2f} | {ours:.2f} | {plain / ours:.1f} |", flush=True)

@@ -46,6 +46,7 @@ def assert_faster(plain, ours, at_least):
         (kernels.embeddings, 1.3),
         (kernels.first_order, 1.3),
         (kernels.genres, 2.0),
+        (kernels.dead_maps, 1.6),
     ],
     ids=lambda of: getattr(of, "__name__", None),
 )
