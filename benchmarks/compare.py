@@ -9,8 +9,9 @@ Parts: `speed` (training and evaluation rows/s), `ranking` (each positive of the
 sampled negatives), `heads` (multi_cls=5 beside binary, this project alone), `whole` (run_recbole.py
 from start to end), `start` (--help, and importing the package). A peer runs under a Python of its
 own, which is built from the versions in `benchmarks/peers/` unless `--peer-python` names one. Each
-side is a process; they work in turns, forwards and backwards, and a ratio is that of two turns of
-one round: median (lowest–highest). "others" is the most cores that other programs kept busy in a
+side is a process, which first trains for about an epoch, since the time of a step depends on what
+the weights are; then they work in turns, forwards and backwards, and a ratio is that of two turns
+of one round: median (lowest–highest). "others" is the most cores that other programs kept busy in a
 turn: where that is above what the measurement leaves idle by 0.15, the figure is spoilt. Further
 `--key=value` are options of this project's runs.
 """
@@ -124,7 +125,7 @@ def compare(
             tell(f"{model}, {side.name}: {side.open({**wanted, **extra})}")
             for do, given in work.items():
                 if do != "rank":
-                    side.ask(do, **({"steps": 3} if do == "train" else given))
+                    side.ask(do, **({"steps": arguments.warm_up} if do == "train" else given))
         found = {}
         for do, given in work.items():
             able = [side for side in sides if do != "rank" or not side.driver.reads_export]
@@ -173,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
                         help="folder of the peers' environments")  # fmt: skip
     parser.add_argument("--dataset", default="ml-1m")
     parser.add_argument("--steps", type=int, default=50, help="batches in a turn of training")
+    parser.add_argument("--warm_up", type=int, default=200, metavar="STEPS",
+                        help="batches of training before the first turn")  # fmt: skip
     parser.add_argument("--repeats", type=int, default=3, help="rounds of turns")
     parser.add_argument("--epochs", type=int, default=5, help="of a whole run")
     parser.add_argument("--precision", nargs="+", default=[], help="this project under these too")
