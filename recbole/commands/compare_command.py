@@ -64,12 +64,12 @@ def main(arguments: Sequence[str]) -> None:
     log_to_console()
 
     # torch takes seconds to import, which neither --help nor a mistyped command should cost.
-    from recbole.data.staging import refuse_unwritable
     from recbole.quick_start.compare import compare
     from recbole.quick_start.compare_page import write_page
     from recbole.quick_start.compare_terminal import print_comparison, print_path
+    from recbole.quick_start.outputs import refuse_replacing
 
-    refuse_unwritable(Path(flags.output))
+    refuse_replacing(Path(flags.output), flags.checkpoint)
     comparison = compare(
         flags.checkpoint,
         flags.user,

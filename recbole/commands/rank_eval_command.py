@@ -40,15 +40,15 @@ def main(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
 
     # torch takes seconds to import, which neither --help nor a mistyped option should cost.
-    from recbole.data.staging import refuse_unwritable
+    from recbole.quick_start.outputs import refuse_replacing
     from recbole.quick_start.rank_eval import rank_eval, write_results
 
     log_to_console()
+    paths = paths_in([path for values in given.checkpoint for path in values] + given.more)
     if given.output is not None:
-        refuse_unwritable(Path(given.output))
-    paths = [path for values in given.checkpoint for path in values] + given.more
+        refuse_replacing(Path(given.output), paths)
     results = rank_eval(
-        paths_in(paths),
+        paths,
         metrics=[str(name) for name in _listed(given.metrics)],
         topk=_listed(given.topk),
         mode=given.mode,

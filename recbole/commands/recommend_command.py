@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,13 @@ def main(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
 
     # torch takes seconds to import, which neither --help nor a mistyped option should cost.
+    from recbole.quick_start.outputs import refuse_replacing
     from recbole.quick_start.recommend import recommend
 
     log_to_console()
+    if given.output is not None:
+        read = {"list of users": given.users}
+        refuse_replacing(Path(given.output), [given.checkpoint], **read)
     lists = recommend(
         given.checkpoint,
         users_named(given.users),
@@ -104,7 +109,7 @@ def users_named(text: str) -> list[str] | None:
     if text == "all":
         return None
     path = Path(text)
-    if path.is_file():
+    if os.path.isfile(text):  # noqa: PTH113 - unlike Path.is_file, no error for a long list
         try:
             names = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeError:
@@ -128,7 +133,7 @@ def _print(lists: Any) -> None:
     for name in names:
         shown.add_column(name, justify="right" if name in numbers else "left")
     rows = lists.to_dict("records")
-    for row, following in zip(rows, [*rows[1:], None], strict=True):
+    for row, following in zip(rows, [*rows, None][1:], strict=True):
         cells = [f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row.values()]
         last_of_user = following is None or following[names[0]] != row[names[0]]
         shown.add_row(*map(Text, cells), end_section=last_of_user)

@@ -9,7 +9,7 @@ N rows, F fields, D embedding size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def noise_curve(
         point: dict[str, Any] = {"sigma": sigma, "repeats": len(values)}
         for name, column in zip(("auc", "logloss"), zip(*values, strict=True), strict=True):
             point[name] = fmean(column)
-            point[f"{name}_std"] = stdev(column) if len(column) > 1 else None
+            point[f"{name}_std"] = float(np.std(column, ddof=1)) if len(column) > 1 else None
         curve.append(point)
     return curve
 

@@ -69,8 +69,13 @@ class CompressedInteractionNetwork(nn.Module):
         parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
         tensors: list[Tensor] = [embeddings, *parameters]
         device = embeddings.device.type
-        if torch.is_autocast_enabled(device):  # which does not look into an autograd function
-            tensors = [tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors]
+        if not torch.is_autocast_enabled(device):
+            return self._of(tensors)
+        tensors = [tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors]
+        with torch.autocast(device, enabled=False):  # a GPU's would sum in single precision
+            return self._of(tensors)
+
+    def _of(self, tensors: Sequence[Tensor]) -> Tensor:
         return _CIN.apply(self.routes, torch.is_grad_enabled(), *tensors)[0]
 
 

@@ -44,13 +44,18 @@ def rebuild_parts(
 
 
 def of_one_data_set(loaded: Sequence[Checkpoint]) -> list[list[int]]:
-    """The checkpoints, by position, in groups whose data and split are the same."""
+    """The checkpoints, by position, in groups whose data, split and labels are the same.
+
+    Under `rating_bins` the number of classes decides on levels and, by them, on labels.
+    """
     groups: dict[str, list[int]] = {}
     for index, saved in enumerate(loaded):
-        options = saved.config.data.model_dump()
+        config = saved.config
+        options = config.data.model_dump()
         options["split"] = {k: v for k, v in options["eval_args"].items() if k != "mode"}
         for name in _WITHOUT_EFFECT:
             del options[name]
-        same = (saved.config.dataset, saved.config.environment.seed, options, saved.fingerprint)
+        levels = None if config.data.rating_bins is None else config["multi_cls"]
+        same = (config.dataset, config.environment.seed, levels, options, saved.fingerprint)
         groups.setdefault(json.dumps(same, sort_keys=True, default=str), []).append(index)
     return list(groups.values())

@@ -99,6 +99,6 @@ def _elements(column: Column) -> list[list[str]]:
         bounds = zip(column.offsets[:-1].tolist(), column.offsets[1:].tolist(), strict=True)
         return [[text for part in parts[start:end] for text in part] for start, end in bounds]
     if isinstance(column, FloatColumn):
-        return [[] if np.isnan(value) else [f"{value:g}"] for value in column.values.tolist()]
+        return [[] if np.isnan(value) else [f"{value:.15g}"] for value in column.values.tolist()]
     names = column.vocabulary.to_pylist()
     return [[names[code]] if code >= 0 else [] for code in column.codes.tolist()]

@@ -29,6 +29,7 @@ from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.denormals import denormals_flushed
 from recbole.quick_start.device import load_together
 from recbole.quick_start.held_out import of_one_data_set, rebuild_parts
+from recbole.quick_start.outputs import refuse_replacing
 from recbole.trainer.checkpoint import Checkpoint
 from recbole.trainer.record import describe_device, finite, versions
 
@@ -160,8 +161,10 @@ def _measure_all(
             f".{did_you_mean(part, _PARTS)}"
         )
     beside = [Path(path).with_suffix(f".{name}.json") for path in checkpoints]
-    for path in [*beside, *([] if output is None else [Path(output)])]:
+    for path in beside:
         refuse_unwritable(path)
+    if output is not None:
+        refuse_replacing(Path(output), checkpoints)
     loaded = load_together(checkpoints, device, model_class, precision="fp32", enable_amp=False)
     results: list[Plain] = [{} for _ in loaded]
     for indices in of_one_data_set(loaded):

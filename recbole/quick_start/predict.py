@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from recbole.data.row_files import CHUNK_ROWS, RowSource, open_rows, refuse_repeated
-from recbole.errors import DataError
 from recbole.model.denormals import denormals_flushed
 from recbole.quick_start.device import device_overrides
+from recbole.quick_start.outputs import refuse_replacing
 from recbole.quick_start.scoring import Scorer, Unknown
 from recbole.quick_start.table_files import refuse_output, write_table
 from recbole.trainer.progress import progress_bar
@@ -66,7 +66,8 @@ def predict(
     """
     path = None if output is None else Path(output)
     if path is not None:
-        _refuse_overwriting(path, rows, checkpoint)
+        refuse_output(path)
+        refuse_replacing(path, [checkpoint], input=rows)
     scorer = (
         checkpoint
         if isinstance(checkpoint, Scorer)
@@ -124,11 +125,3 @@ def _scored(scorer: Scorer, source: RowSource, show_progress: bool) -> Generator
     if str(scorer.unknown):
         logger.warning("%s", scorer.unknown)
     logger.info("%s rows in %.1f s (%s rows/s)", f"{rows:,}", seconds, f"{rows / seconds:,.0f}")
-
-
-def _refuse_overwriting(output: Path, rows: Any, checkpoint: Any) -> None:
-    refuse_output(output)
-    for role, given in (("input", rows), ("checkpoint", checkpoint)):
-        is_file = isinstance(given, str | Path) and Path(given).exists()
-        if is_file and output.exists() and output.samefile(given):
-            raise DataError(f"{output}: expected an output other than the {role}")

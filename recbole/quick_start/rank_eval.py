@@ -25,6 +25,7 @@ from recbole.evaluator.metrics import find_metric
 from recbole.model.denormals import denormals_flushed
 from recbole.quick_start.device import load_together
 from recbole.quick_start.held_out import of_one_data_set, rebuild_parts
+from recbole.quick_start.outputs import refuse_replacing
 from recbole.trainer.checkpoint import Checkpoint
 from recbole.trainer.record import describe_device, finite, versions
 
@@ -135,9 +136,12 @@ def rank_eval(
         "valid_metric_bigger": None,
         "eval_args": {"mode": mode},
     }
-    for path in (output, candidates_file, *map(_beside, checkpoints)):
-        if path is not None:
-            refuse_unwritable(Path(path))
+    if output is not None:
+        refuse_replacing(Path(output), checkpoints)
+    if candidates_file is not None and not Path(candidates_file).exists():
+        refuse_unwritable(Path(candidates_file))
+    for path in map(_beside, checkpoints):
+        refuse_unwritable(path)
     loaded = load_together(checkpoints, device, **overrides)
     kept = _Kept(candidates_file, seed)
     results: list[list[RankResult]] = [[] for _ in loaded]

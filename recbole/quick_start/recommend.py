@@ -23,6 +23,7 @@ from recbole.evaluator.full_ranking import FullRanker, TopK, refuse_interaction_
 from recbole.model.denormals import denormals_flushed
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.item_texts import ItemTexts
+from recbole.quick_start.outputs import refuse_replacing
 from recbole.quick_start.same_data import data_of
 from recbole.quick_start.scoring import CLICK
 from recbole.quick_start.table_files import refuse_output, write_table
@@ -86,6 +87,7 @@ def recommend(
     path = None if output is None else Path(output)
     if path is not None:
         refuse_output(path, SUFFIXES)
+        refuse_replacing(path, [checkpoint])
     overrides = device_overrides(device)
     if data_path is not None:
         overrides["data_path"] = str(data_path)

@@ -81,7 +81,8 @@ def refuse_different_data(first: Checkpoint, second: Checkpoint) -> None:
             f"{both}: expected the same data files, and {', '.join(changed)} differed between their"
             " trainings"
         )
-    if first.schema.target.grading != second.schema.target.grading:
+    gradings = [saved.schema.target.grading for saved in (first, second)]
+    if None not in gradings and gradings[0] != gradings[1]:
         raise CheckpointError(
             f"{both}: expected the same rating levels, got rating_bins {one.data.rating_bins} and"
             f" {other.data.rating_bins}, with other edges"

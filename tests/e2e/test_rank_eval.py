@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,14 @@ def test_several_paths_in_one_argument_and_full_ranking(two, capsys) -> None:
     assert first.count("full A") == 4
     assert "itemcoverage@3" in first
     assert torch.load("a.pth", weights_only=True)["model"] == "WideDeep"
+
+
+def test_candidates_that_are_there_are_not_written(two, monkeypatch) -> None:
+    module = import_module("recbole.quick_start.rank_eval")
+    before = rank_eval(["a.pth"], mode="uni5", candidates_file="kept.pt")
+
+    def only_what_is_new(path):
+        assert path.name != "kept.pt"
+
+    monkeypatch.setattr(module, "refuse_unwritable", only_what_is_new)
+    assert rank_eval(["a.pth"], mode="uni5", candidates_file="kept.pt") == before

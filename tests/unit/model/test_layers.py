@@ -113,11 +113,21 @@ def test_what_is_undefined_in_a_cin_is_seen() -> None:
     assert cin(torch.randn(5, 3, 4)).isnan().all(dim=0)[2:].all()
 
 
-def test_cin_under_autocast() -> None:
+def test_cin_under_autocast(monkeypatch) -> None:
     cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
     embeddings = torch.randn(50, 3, 4, requires_grad=True)
+    seen = []
+
+    def alive(
+        *arguments,
+    ):  # autocast on a GPU sums in single precision, where all is to be one type
+        seen.append((torch.is_autocast_enabled("cpu"), arguments[1].dtype))
+        return _alive(*arguments)
+
+    monkeypatch.setattr("recbole.model.cin._alive", alive)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = cin(embeddings)
+    assert seen == [(False, torch.bfloat16)]
     assert out.dtype == torch.bfloat16
     out.float().sum().backward()
     layer = cin.layers[0]

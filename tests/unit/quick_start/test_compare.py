@@ -277,3 +277,41 @@ def test_a_page_that_cannot_be_written_is_noticed_before_the_work(here, binary, 
 def test_one_checkpoint_is_not_taken_letter_by_letter(binary):
     with pytest.raises(ConfigError, match="expected two of them, got 1"):
         compare(str(binary), "u1")
+
+
+def test_half_stars_and_their_pairs_have_the_same_clicks(here):
+    path = write_toy_dataset(here / "dataset", "halves")
+    header, *rows = (path / "halves.inter").read_text().splitlines()
+    halves = []
+    for number, row in enumerate(rows):
+        user, item, rating, time = row.split("\t")
+        halves.append(f"{user}\t{item}\t{int(rating) - number % 2 / 2}\t{time}")
+    (path / "halves.inter").write_text("\n".join([header, *halves]) + "\n")
+    settings = TOY_OPTIONS | {"epochs": 1, "rating_bins": "pairs"}
+    saved = []
+    for name, classes in (("binary", {}), ("five", {"multi_cls": 5}), ("ten", {"multi_cls": 10})):
+        folder = f"halves-{name}"
+        run_recbole(
+            "WideDeep", "halves", config_dict={**settings, **classes, "checkpoint_dir": folder}
+        )
+        saved += (here / folder).glob("*.pth")
+    for pair in ([0, 1], [1, 0], [1, 2], [0, 2]):
+        shown = compare([saved[i] for i in pair], "u7")
+        assert {p.item for p in shown.positives} == liked_by(saved[pair[0]], "u7")
+        assert {p.item for p in shown.positives} == liked_by(saved[pair[1]], "u7")
+
+
+def liked_by(path, user):
+    """The items of the test part that a user clicked on, by tokens."""
+    test = load_data_and_model(path)[5].dataset
+    rows = test.inter_feat
+    mine = (rows["user_id"] == test.token2id("user_id", user)) & (rows[test.label_field] > 0)
+    return set(test.id2token("item_id", rows["item_id"][mine]))
+
+
+def test_a_page_takes_the_place_of_no_checkpoint(binary, graded, capsys):
+    before = graded.read_bytes()
+    pair = [f"--checkpoint={binary}", f"--checkpoint={graded}"]
+    assert main(["compare", *pair, "--user=u1", f"--output={graded}"]) == 2
+    assert "expected an output other than the checkpoint" in capsys.readouterr().err
+    assert graded.read_bytes() == before

@@ -17,6 +17,7 @@ from recbole.commands.command_line import main
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator import collect
 from recbole.evaluator.lipschitz import steepness
+from recbole.evaluator.robustness import noise_curve
 from recbole.evaluator.value_metrics import auc, log_loss
 from recbole.quick_start import load_data_and_model, predict
 from recbole.quick_start.compare import compare
@@ -254,3 +255,47 @@ def test_the_table_is_printed_before_the_file_is_written(saved, capsys, monkeypa
     said = capsys.readouterr()
     assert "ndcg@10" in said.out
     assert said.err.endswith("No space left on device: out.json\n")
+
+
+@pytest.mark.parametrize("command", ["robustness", "lipschitz", "rank_eval"])
+@pytest.mark.parametrize(("suffix", "role"), [(".pth", "checkpoint"), (".json", "record of a run")])
+def test_an_output_takes_the_place_of_nothing_that_is_needed(
+    saved, tmp_path, capsys, command, suffix, role
+):
+    path = Path(shutil.copy(saved["binary"], tmp_path))
+    shutil.copy(saved["binary"].with_suffix(".json"), tmp_path)
+    output = path.with_suffix(suffix)
+    before = output.read_bytes()
+    assert main([command, f"--checkpoint={path}", f"--output={output}"]) == 2
+    assert f"expected an output other than the {role}" in capsys.readouterr().err
+    measure = {"robustness": robustness, "lipschitz": lipschitz, "rank_eval": rank_eval}[command]
+    with pytest.raises(DataError, match=f"other than the {role}"):
+        measure(path, output=output)
+    assert output.read_bytes() == before
+
+
+def test_each_checkpoint_is_measured_on_its_own_levels(saved):
+    """With another number of classes, other ratings are clicks."""
+    bins = {"rating_bins": {"method": "quantile"}, "threshold": {"rating": "level 2"}}
+    paths = [
+        train(Path.cwd(), f"graded-{k}", "WideDeep", multi_cls=k, **WITHOUT_CONTEXT, **bins)
+        for k in (2, 4)
+    ]
+    recorded = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
+    for order in ([0, 1], [1, 0]):
+        found = robustness([paths[i] for i in order], noise=[0])
+        for result, i in zip(found, order, strict=True):
+            assert result["curve"][0]["auc"] == pytest.approx(
+                recorded[i]["test_result"]["auc"], abs=1e-4
+            )
+    ranked = rank_eval(paths, mode="uni5")
+    assert len({result.fingerprint for result in ranked if result.part == "test"}) == 2
+
+
+def test_rows_of_one_class_have_no_auc(saved):
+    _, model, _, _, _, test = load_data_and_model(saved["binary"])
+    test.dataset.inter_feat[test.dataset.label_field][:] = 1
+    still, shaken = noise_curve(model, test, [0.0, 0.3], repeats=3)
+    assert math.isnan(still["auc"])
+    assert math.isnan(shaken["auc_std"])
+    assert shaken["logloss_std"] > 0

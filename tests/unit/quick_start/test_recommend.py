@@ -179,3 +179,49 @@ def test_users_by_name(tmp_path):
 def test_one_user_needs_no_list(shop, user):
     _, path = shop
     assert recommend(path, user, 2)["user_id"].tolist() == ["11", "11"]
+
+
+def test_a_user_who_has_seen_everything_has_an_empty_list(shop, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "dataset" / "shop"
+    shutil.copytree(shop[0] / "dataset/shop", folder)
+    with (folder / "shop.inter").open("a") as file:
+        for item in sorted({str(i) for i in range(1, ITEMS + 1)} - seen_of(tmp_path)["7"]):
+            file.write(f"7\t{item}\t3\t1\t0.5\tt1\t0.1 0.2\n")
+    monkeypatch.chdir(tmp_path)
+    path = train(tmp_path, "all", "WideDeep", epochs=1, **WITHOUT_CONTEXT)
+    assert main(["recommend", f"--checkpoint={path}", "--users=7"]) == 0
+    assert "click_probability" in capsys.readouterr().out
+    assert main(["recommend", f"--checkpoint={path}", "--users=7,8", "--topk=1"]) == 0
+    assert len(recommend(path, ["7", "8"], 1)) == 1
+
+
+def test_a_long_list_of_users_is_no_file(shop, tmp_path):
+    assert users_named(",".join(map(str, range(2000)))) == [str(n) for n in range(2000)]
+    users = ",".join([str(n % USERS + 1) for n in range(500)])
+    output = tmp_path / "lists.csv"
+    assert main(["recommend", f"--checkpoint={shop[1]}", f"--users={users}", "--topk=1",
+                 f"--output={output}"]) == 0  # fmt: skip
+
+
+def test_the_list_of_users_stays(shop, tmp_path, capsys):
+    users = tmp_path / "users.csv"
+    users.write_text("2\n5\n")
+    given = ["recommend", f"--checkpoint={shop[1]}", f"--users={users}", f"--output={users}"]
+    assert main(given) == 2
+    assert "expected an output other than the list of users" in capsys.readouterr().err
+    record = shop[1].with_suffix(".json")
+    with pytest.raises(DataError, match="other than the record of a run"):
+        recommend(shop[1], ["2"], output=record)
+    assert users.read_text() == "2\n5\n"
+
+
+def test_numbers_are_shown_as_they_stand_in_the_file(shop, tmp_path, monkeypatch):
+    folder = tmp_path / "dataset" / "shop"
+    shutil.copytree(shop[0] / "dataset/shop", folder)
+    header, *rows = (folder / "shop.item").read_text().splitlines()
+    rows = [f"{row}\t12345{n:02}.25" for n, row in enumerate(rows)]
+    (folder / "shop.item").write_text("\n".join([f"{header}\tsold:float", *rows]))
+    monkeypatch.chdir(tmp_path)
+    path = train(tmp_path, "sold", "WideDeep", epochs=1, **WITHOUT_CONTEXT)
+    table = recommend(path, ["1"], 1, titles="sold")
+    assert table["sold"].tolist() == [f"12345{int(table['item_id'][0]) - 1:02}.25"]
