@@ -81,7 +81,7 @@ def finish(monitor: Monitor, plan: Plan, table: ResultsTable, baseline: str | No
         faults += [
             f"{plan.cells[row.key]}: {name} could not be measured: {measure['error']}"
             for name, measure in row.measures.items()
-            if has_failed(measure)
+            if has_failed(measure) and name in plan.cells[row.key].measures
         ]
     if faults:
         raise RunsFailed("\n".join([*faults, "--retry tries what failed once more."]))

@@ -6,7 +6,10 @@ together. Every option has a default and a `description`, which `--show_config` 
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 
 class Options(BaseModel):
@@ -17,6 +20,19 @@ class Options(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _tuples(cls, value: Any, info: ValidationInfo) -> Any:
+        """A tuple of a list, where the option takes tuples, which neither YAML nor json has."""
+        assert info.field_name is not None
+        annotation = cls.model_fields[info.field_name].annotation
+        is_union = get_origin(annotation) in (Union, UnionType)
+        types = get_args(annotation) if is_union else (annotation,)
+        kinds = {get_origin(one) or one for one in types}
+        if isinstance(value, list) and tuple in kinds and list not in kinds:
+            return tuple(value)
+        return value
 
     def without_effect(self) -> dict[str, str]:
         """Options that differ from their defaults and change nothing here, each with the reason."""

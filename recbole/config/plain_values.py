@@ -10,6 +10,8 @@ import numpy as np
 def plain(value: Any) -> Any:
     """NumPy's numbers and arrays as Python's, tuples as lists, at any depth; the rest as it is.
 
+    (An option whose type is a tuple makes one of a list again: `recbole.config.options`.)
+
     NumPy's float64 is a float, so that nothing else would tell the two apart before a checkpoint
     that holds one cannot be read.
     """

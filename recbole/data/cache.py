@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 _LEFT_BEHIND_S = 3600
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def cached(
@@ -95,7 +97,7 @@ def entry_key(sources: Sources, options: DataOptions) -> str:
     """The hash of all that prepared data depends on."""
     depends_on = {
         "format": FORMAT,
-        "code": _code(),
+        "code": code_digest(),
         "sources": sources.sha256,
         "options": options.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)),
     }
@@ -103,8 +105,8 @@ def entry_key(sources: Sources, options: DataOptions) -> str:
 
 
 @cache
-def _code() -> str:
-    """The hash of this package's source files, so that changed code finds no old entry."""
+def code_digest() -> str:
+    """The hash of this package's source files, so that changed code finds nothing that is old."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -145,20 +147,22 @@ def _prune(place: Path) -> None:
 def recorded_warnings() -> Iterator[list[str]]:
     """The texts of the warnings of this package within the block, also of those the log leaves out.
 
-    What the log shows (option `state`) stays the same.
+    What the log shows (option `state`) stays the same. One thread at a time: others wait, so that
+    each finds the log as it was, and its own warnings alone.
     """
     package = logging.getLogger(__package__)
-    level, propagate = package.level, package.propagate
-    recorder = _Recorder(package)
-    package.addHandler(recorder)
-    package.setLevel(min(recorder.shown_from, logging.WARNING))
-    package.propagate = False
-    try:
-        yield recorder.texts
-    finally:
-        package.removeHandler(recorder)
-        package.setLevel(level)
-        package.propagate = propagate
+    with _ONE_AT_A_TIME:
+        level, propagate = package.level, package.propagate
+        recorder = _Recorder(package)
+        package.addHandler(recorder)
+        package.setLevel(min(recorder.shown_from, logging.WARNING))
+        package.propagate = False
+        try:
+            yield recorder.texts
+        finally:
+            package.removeHandler(recorder)
+            package.setLevel(level)
+            package.propagate = propagate
 
 
 class _Recorder(logging.Handler):

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recbole.data.cache import code_digest
 from recbole.data.columns import (
     Column,
     FloatColumn,
@@ -57,7 +58,6 @@ from recbole.data.target import make_target
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 1
 _FOLDER = ".stream"
 _META = "meta.pt"
 #: Row groups in a window: more of them mix the rows better, and are read less at a time.
@@ -83,7 +83,7 @@ def open_stream(folder: Path, name: str, options: DataOptions, seed: int) -> Dat
 
 def _key(folder: Path, name: str, options: DataOptions, seed: int) -> str:
     depends_on = {
-        "format": _FORMAT,
+        "code": code_digest(),
         "seed": seed,
         "options": options.model_dump(exclude=_WITHOUT_EFFECT),
         "files": dict(Sources.of(folder, name, folder / _FOLDER).sha256),
@@ -153,7 +153,6 @@ def _prepare(staging: Path, folder: Path, name: str, options: DataOptions, seed:
     save_payload(
         staging / _META,
         {
-            "format": _FORMAT,
             "schema": schema(encoder).to_dict(),
             "encoder": encoder.to_dict(),
             "users": _plain(_by_id(data.users, encoder, ids[0])),

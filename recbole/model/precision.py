@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 Asked = Literal["auto", "fp32", "bf16", "fp16"]
+Name = Literal["fp32", "tf32", "bf16", "fp16"]
 
 #: bf16 has to be this many times as fast as fp32 for `auto` to take it: below, what the casts cost
 #: eats the gain, and a choice near the limit would change from run to run.
@@ -41,18 +42,15 @@ def tf32_products(allowed: bool, device_type: str) -> Iterator[None]:
         yield
         return
     products = torch.backends.cuda.matmul
-    # torch 2.9 renamed the setting, and raises where the old name is read after the new one is set.
-    name, value = (
-        ("fp32_precision", "tf32" if allowed else "ieee")
-        if hasattr(products, "fp32_precision")
-        else ("allow_tf32", allowed)
-    )
-    before = getattr(products, name)
-    setattr(products, name, value)
+    # torch 2.9 renamed the setting. Setting the old name sets both. After setting the new one alone
+    # the old can't be read any more, which torch.compile does in 2.9 and 2.10.
+    is_renamed = hasattr(products, "fp32_precision")
+    before = products.fp32_precision == "tf32" if is_renamed else products.allow_tf32
+    products.allow_tf32 = allowed
     try:
         yield
     finally:
-        setattr(products, name, before)
+        products.allow_tf32 = before
 
 
 @contextmanager
@@ -73,7 +71,7 @@ class Precision:
         reason: why, for the log.
     """
 
-    name: Literal["fp32", "tf32", "bf16", "fp16"]
+    name: Name
     device_type: str
     reason: str
 
@@ -111,7 +109,7 @@ def choose_precision(asked: Asked, enable_amp: bool, device: torch.device) -> Pr
     if kind == "cuda":
         return Precision("tf32", kind, "auto: CUDA's tensor cores")
     gain = _bf16_gain()
-    name: Literal["bf16", "fp32"] = "bf16" if gain >= _WORTHWHILE else "fp32"
+    name: Name = "bf16" if gain >= _WORTHWHILE else "fp32"
     return Precision(name, kind, f"auto: bf16 products run {gain:.1f} times as fast as fp32 here")
 
 

@@ -226,23 +226,20 @@ def ablations(results: Results) -> ReportTable:
         for title, variant in variants.items():
             runs = _runs(results, model, variant)
             both = tuple(dict.fromkeys((*_runs(results, model, ORIGINAL), *runs)))
-            auc, loss = (
-                Comparison.of(
-                    results.sample(model, ORIGINAL, test_metric(key)),
-                    results.sample(model, variant, test_metric(key)),
-                )
+            (auc, _, its_auc), (loss, _, its_loss) = (
+                _compared(results, model, (ORIGINAL, variant), test_metric(key))
                 for key in ("auc", "logloss")
             )
             rows.append(
                 [
                     Entry(model),
                     Entry(title),
-                    spread(auc.after, 2, runs),
+                    spread(its_auc, 2, runs),
                     change(auc.change_percent if title != ORIGINAL else None, both),
                     probability(auc.p_value, both),
-                    spread(loss.after, 2, runs),
+                    spread(its_loss, 2, runs),
                     change(loss.change_percent if title != ORIGINAL else None, both),
-                    Entry(str(len(auc.seeds)), len(auc.seeds)),
+                    Entry(str(len(its_auc.values)), len(its_auc.values)),
                 ]
             )
     columns = ["model", "variant", "AUC %", "Δ%", "p", "LogLoss × 100", "Δ%", "seeds"]

@@ -146,7 +146,7 @@ def _trained(
         )
     run_prepared(config, dataset, resume_from=left and left.path, before_writing=before_writing)
     (path,) = folder.glob("*.pth")
-    record = _record_of(path)
+    record = _record_of(path, table.row_file(row.key))
     epochs = record["epochs"]
     evaluations = [e["valid_seconds"] for e in epochs if e["valid_seconds"] is not None]
     training = [epoch["train_seconds"] for epoch in epochs]
@@ -170,13 +170,13 @@ def _trained(
     )
 
 
-def _record_of(path: Path) -> dict[str, Any]:
-    """The record beside the checkpoint of a run that has finished."""
+def _record_of(path: Path, row: Path) -> dict[str, Any]:
+    """The record beside the checkpoint of a run that has finished, and has a row."""
     record = path.with_suffix(".json")
     if not (path.exists() and record.exists()):
         raise CheckpointError(
             f"Checkpoint {path} and its record are not both there: results.parquet is handed on"
-            " without them; the run's command trains it again"
+            f" without them. Remove {row} to have the run trained again"
         )
     return dict(json.loads(record.read_text(encoding="utf-8")))
 
@@ -189,7 +189,7 @@ def _measured(
     found: dict[str, dict[str, Any]] = {}
     for name in names:
         try:
-            record = _record_of(path)
+            record = _record_of(path, table.row_file(row.key))
             found[name] = find_measure(name)(Trained(path, record, read))
         except Exception as error:  # noqa: BLE001 - a measure that fails leaves the run finished
             logger.error("measure %s: %s", name, traceback.format_exc())

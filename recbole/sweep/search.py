@@ -64,6 +64,11 @@ class Search:
             ConfigError: names what is not.
         """
         for parameter in self.space:
+            if parameter.name in ("model", "dataset", "seed"):
+                raise ConfigError(
+                    f"Option '{parameter.name}' ({parameter.source}): a search is for the settings"
+                    f" of one model on one data set under one seed; give --{parameter.name}=..."
+                )
             if parameter.name in self.cell.options:
                 raise ConfigError(
                     f"Option '{parameter.name}' is searched for, and set to"

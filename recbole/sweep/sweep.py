@@ -64,11 +64,13 @@ def sweep(
         crew = _Crew(plan, table, min(jobs, waiting))
         with interruptible() as interruption:
             try:
-                while crew.watch():
-                    if interruption.signal is not None:
+                while True:
+                    if interruption.signal is not None:  # which may have ended processes, too
                         crew.stop()
                         left = len(plan.cells) - len(monitor.ended)
                         raise SweepInterrupted(interruption.signal, left)
+                    if not crew.watch():
+                        break
                     monitor.update(jobs)
                     if on_poll is not None:
                         on_poll(monitor)

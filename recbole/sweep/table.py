@@ -135,7 +135,7 @@ class ResultsTable:
         rows = [] if digest is None or is_known else self._exported_rows()
         self.rows_folder.mkdir(parents=True, exist_ok=True)
         for row in rows:
-            if not (self.rows_folder / f"{row.key}.json").exists():
+            if not self.row_file(row.key).exists():
                 self.put(row)
         if digest is not None and not is_known:
             self._remember(digest)
@@ -157,13 +157,17 @@ class ResultsTable:
         """Where the files of a cell lie."""
         return self.folder / "runs" / key
 
+    def row_file(self, key: str) -> Path:
+        """The file of a cell's row."""
+        return self.rows_folder / f"{key}.json"
+
     def row(self, key: str) -> Row | None:
         """The row of a cell that has ended.
 
         Raises:
             DataError: its file is damaged.
         """
-        path = self.rows_folder / f"{key}.json"
+        path = self.row_file(key)
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
             known = {field.name for field in fields(Row)}
@@ -178,7 +182,7 @@ class ResultsTable:
 
     def put(self, row: Row) -> None:
         """Write a row, in the place of an older one of the cell. Only its claim's holder may."""
-        with replacing(self.rows_folder / f"{row.key}.json") as temporary:
+        with replacing(self.row_file(row.key)) as temporary:
             temporary.write_text(_text(row), encoding="utf-8")
 
     def rows(self, keys: Iterable[str] | None = None) -> list[Row]:
@@ -195,6 +199,7 @@ class ResultsTable:
 
         path = self._exported
         while True:
+            self._take_in()  # what was put in its place while rows were added here
             rows = self.rows()
             ended = {row.key for row in rows if row.status == FINISHED}
             running = [
@@ -209,7 +214,8 @@ class ResultsTable:
             )
             with replacing(path) as temporary:
                 parquet.write_table(table, temporary)
-            self._remember(sha256(path))
+                digest = sha256(temporary)
+            self._remember(digest)
             if self.rows() == rows:  # none ended meanwhile, whose table this would have replaced
                 return path
 

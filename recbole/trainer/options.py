@@ -96,16 +96,3 @@ class TrainingOptions(Options):
                 f" learner=sparse_adam, whose steps survive its rounding; got {self.learner}"
             )
         return self
-
-    @model_validator(mode="after")
-    def _scaled_gradients(self) -> TrainingOptions:
-        """On CUDA torch does not scale gradients in bf16 back, which are those of such tables."""
-        scales = self.enable_amp and self.enable_scaler
-        if self.embedding_precision == "bf16" and (scales or self.precision == "fp16"):
-            option = "enable_scaler" if scales else "precision"
-            raise ValueError(
-                f"Options '{option}' and 'embedding_precision' are at odds: the loss scaler of fp16"
-                " can't undo its scale in tables of bf16; leave one of them out, or take"
-                " precision=bf16"
-            )
-        return self

@@ -6,17 +6,18 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from recbole.config import Config
 from recbole.data import Interaction, Loader
-from recbole.errors import CheckpointError, TrainingDivergedError
+from recbole.errors import CheckpointError, ConfigError, TrainingDivergedError
 from recbole.evaluator import Evaluator
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.denormals import denormals_flushed
+from recbole.model.precision import Name, Precision
 from recbole.trainer import checkpoint, state
 from recbole.trainer.compilation import loss_parts_of
 from recbole.trainer.divergence import likely_cause
@@ -27,7 +28,7 @@ from recbole.trainer.losses import EpochLosses
 from recbole.trainer.norms import EmbeddingNorms
 from recbole.trainer.optimizer import build_optimizers
 from recbole.trainer.progress import progress_bar
-from recbole.trainer.record import EpochRecord, RunRecord
+from recbole.trainer.record import EpochRecord, RunRecord, describe_device
 from recbole.trainer.scalars import Scalars
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,11 @@ class Trainer:
         # fp16's gradients underflow without; RecBole's users switch the scaler on themselves.
         asked = self.options.enable_scaler or self.options.precision == "fp16"
         scales = asked and model.precision.name == "fp16"
+        if scales and self.options.embedding_precision == "bf16":
+            raise ConfigError(
+                "Option 'embedding_precision': the loss scaler of fp16 can't undo its scale in"
+                " tables of bf16; leave the option out, or train in bf16 or fp32"
+            )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scales)
 
     @property
@@ -285,8 +291,27 @@ class Trainer:
         self.finished = payload["resume"] is None
         if not self.finished:
             self.record.status = "running"
+            self._keep_precision()
             with checkpoint.understanding(resume_file):
                 state.restore(self, payload["resume"])
+
+    def _keep_precision(self) -> None:
+        """Go on in the precision that the record names: `auto` might choose another one now.
+
+        Another kind of device has precisions of its own, and the run will differ.
+        """
+        begun, now = self.record.precision.partition(" ")[0], self.model.precision
+        if not begun or begun == now.name:
+            return
+        kind, device = self.device.type, describe_device(self.device)
+        if self.record.device.startswith(kind):
+            self.model.precision = Precision(cast(Name, begun), kind, "as the run began")
+        else:
+            logger.warning(
+                "The run began in %s on %s and goes on in %s on %s: its numbers will not be those"
+                " of a run in one piece", begun, self.record.device, now.name, device,
+            )  # fmt: skip
+            self.record.precision, self.record.device = str(now), device
 
     @property
     def _saves_state(self) -> bool:

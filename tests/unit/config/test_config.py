@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from pydantic import Field, ValidationError
 
 from recbole.config import Config
 from recbole.config.compatibility import NOT_SUPPORTED, WITHOUT_MEANING
+from recbole.config.options import ModelOptions
+from recbole.config.plain_values import plain
 from recbole.config.yaml_values import read_file
 from recbole.data.sources.registry import SOURCES, find_source
 from recbole.errors import ConfigError
@@ -418,3 +421,21 @@ def test_amazons_categories_share_settings(folder):
     (folder / "configs/dataset").mkdir(parents=True)
     (folder / "configs/dataset/amazon-all-beauty-2018.yaml").write_text("threshold: {rating: 3}")
     assert Config("DCNV2", "amazon-all-beauty-2018")["threshold"] == {"rating": 3}
+
+
+class OptionsWithTuples(ModelOptions):
+    sizes: tuple[int, ...] = (64, 64)
+    bounds: tuple[float, float] | None = None
+    either: list[int] | tuple[int, ...] = (1,)
+    layers: list[int] = Field([8])
+
+
+def test_a_tuple_may_be_given_as_a_list_and_a_list_as_a_tuple():
+    """Files know lists alone, and a checkpoint gives back what it was given."""
+    given = plain({"sizes": (3, 4), "bounds": (0.0, 1.0), "either": (2,), "layers": (5,)})
+    found = OptionsWithTuples(**given)
+    assert (found.sizes, found.bounds) == ((3, 4), (0.0, 1.0))
+    assert (found.either, found.layers) == ([2], [5])
+    assert OptionsWithTuples(**plain(found.model_dump())) == found
+    with pytest.raises(ValidationError, match="valid integer"):
+        OptionsWithTuples(sizes=["a"])

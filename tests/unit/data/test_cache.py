@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -210,7 +211,7 @@ class TestNeverStale:
         monkeypatch.setattr(cache, "FORMAT", cache.FORMAT + 1)
         load(tmp_path)
         assert len(preparations) == 2
-        monkeypatch.setattr(cache, "_code", lambda: "edited")
+        monkeypatch.setattr(cache, "code_digest", lambda: "edited")
         load(tmp_path)
         assert len(preparations) == 3
 
@@ -352,6 +353,28 @@ def test_errors_are_shown_while_warnings_are_kept(caplog):
         log.warning("kept")
         log.error("shown")
     assert caplog.messages == ["shown"] and texts == ["kept", "shown"]
+
+
+def test_data_sets_loaded_at_the_same_time_leave_the_log_as_it_was(caplog):
+    package = logging.getLogger("recbole.data")
+    before = package.level, package.propagate
+    inside, kept = threading.Event(), {}
+
+    def prepare(name):
+        with cache.recorded_warnings() as kept[name]:
+            inside.set()
+            time.sleep(0.05)
+            logging.getLogger("recbole.data.files").warning(name)
+
+    threads = [threading.Thread(target=prepare, args=name) for name in "ab"]
+    for thread in threads:
+        thread.start()
+        inside.wait()
+    for thread in threads:
+        thread.join()
+    assert (package.level, package.propagate) == before
+    assert kept == {"a": ["a"], "b": ["b"]}
+    assert caplog.messages == ["a", "b"]
 
 
 class TestPlace:

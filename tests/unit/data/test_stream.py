@@ -218,6 +218,9 @@ def test_what_is_prepared_is_used_again_until_something_changes(wide, monkeypatc
         file.write("u1\ti1\t5\t9999\ta\t1\t\t\n")
     loaders(wide, stream=True)
     assert len(prepared) == 4
+    monkeypatch.setattr(preparation, "code_digest", lambda: "a later release")
+    loaders(wide, stream=True)
+    assert len(prepared) == 5
 
 
 def test_a_preparation_that_fails_leaves_nothing(wide, monkeypatch):

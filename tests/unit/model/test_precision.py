@@ -86,6 +86,15 @@ def test_a_program_that_has_set_tf32_by_its_new_name(device_type) -> None:
         products.fp32_precision = before
 
 
+def test_tf32_has_one_value_under_its_old_name_and_its_new_one() -> None:
+    """torch.compile reads the old one, which raises where the two differ."""
+    products = torch.backends.cuda.matmul
+    for name, allowed in (("tf32", True), ("fp32", False)):
+        with Precision(name, "cuda", "").applied():
+            assert products.allow_tf32 == rounds_to_tf32() == allowed
+            assert torch.get_float32_matmul_precision() == ("high" if allowed else "highest")
+
+
 def test_angles_are_not_rounded_to_tf32(monkeypatch) -> None:
     """EulerNet's: its 10 bits of mantissa are those of fp16."""
     model = make_model("EulerNet")

@@ -84,6 +84,18 @@ def test_ablations_come_from_their_file(table, tmp_path):
     assert len(changed.runs) == 4  # of both variants, two seeds each
 
 
+def test_an_ablation_is_shown_without_the_binary_model(table, tmp_path):
+    (tmp_path / "configs/ablations").mkdir()
+    (tmp_path / "configs/ablations/toy-NFM.yaml").write_text("variants: {odd: {multi_cls: 5}}")
+    wanted = reproduction(ablated=("NFM",))
+    fill(table, wanted, leave_out=lambda cell: cell.variant == ORIGINAL)
+    shown = ablations(Results.read(wanted, table))
+    line = line_of(shown, variant="odd")
+    assert line["AUC %"] == "72.10 ± 1.56"
+    assert (line["Δ%"], line["p"], line["seeds"]) == ("–", "–", "2")
+    assert line_of(shown, variant=ORIGINAL)["AUC %"] == "not run"
+
+
 @pytest.mark.parametrize(
     "name", ["multi_head", "label_smoothing", "shuffle_levels", "penalty_weight", "model"]
 )

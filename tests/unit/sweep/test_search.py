@@ -258,6 +258,8 @@ def test_a_study_keeps_its_ranges(wanted, file, tmp_path, text, message):
         ("embedding_size quniform 8,-8,8", "lower bound first"),
         ("dropout_prob uniform 0,3", "dropout_prob uniform 0,3:\n.*below 1, got 3.0"),
         ("dropout_prob loguniform -3,2", "dropout_prob loguniform -3,2:\n.*below 1, got 7.38"),
+        ("model choice ['DCNV2','NFM']", "'model' .*hyper.*: a search is for the settings of one"),
+        ("seed choice [1,2]", "'seed' .*under one seed; give --seed="),
         ("dropout_prob quniform 0,1,0.25", "dropout_prob quniform .*:\n.*below 1, got 1.0"),
     ],
 )

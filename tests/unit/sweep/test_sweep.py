@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -22,10 +24,12 @@ from recbole.sweep.cell import Cell
 from recbole.sweep.grid import Grid
 from recbole.sweep.measures import MEASURES, Trained, ranking, robustness
 from recbole.sweep.plan import make_plan
-from recbole.sweep.sweep import _Crew, sweep
+from recbole.sweep.sweep import SweepInterrupted, _Crew, sweep
 from recbole.sweep.table import FAILED, ResultsTable, Row
 from recbole.trainer import Trainer
-from recbole.trainer.interruption import TrainingInterrupted
+from recbole.trainer.interruption import Interruption, TrainingInterrupted
+
+sweep_module = import_module("recbole.sweep.sweep")
 
 
 @pytest.fixture
@@ -227,6 +231,7 @@ def test_a_measure_that_fails_again_is_told_and_ends(toy, results, monkeypatch, 
     command = ["sweep", "grid.yaml", "--model=WideDeep", "--dataset=toy", "--results=results"]
     assert main([*command, "--retry"]) == 1
     assert "odd" in capsys.readouterr().err
+    assert main([*command, "--measures", "ranking"]) == 0  # nobody asks for the odd one any more
 
 
 def test_a_measure_needs_the_checkpoint(toy, results):
@@ -238,6 +243,10 @@ def test_a_measure_needs_the_checkpoint(toy, results):
     worker.work(plan_of([cell.with_measures(["ranking"]) for cell in some], results), results)
     error = results.row(row.key).measures["ranking"]["error"]
     assert error.startswith(f"Checkpoint {results.folder / row.checkpoint} and its record are not")
+    advice = re.search(r"Remove (\S+) to have the run trained again", error)
+    Path(advice[1]).unlink()
+    worker.work(plan_of([cell.with_measures(["ranking"]) for cell in some], results), results)
+    assert "error" not in results.row(row.key).measures["ranking"]
 
 
 @pytest.mark.parametrize(("use_gpu", "device"), [(False, "cpu"), (True, None)])
@@ -555,3 +564,22 @@ def test_levels_of_one_seed_are_not_those_of_another(toy):
     assert one is again
     assert one is not other
     assert other.settings["seed"] == 2
+
+
+def test_a_signal_to_all_processes_is_an_interruption(toy, results, monkeypatch):
+    """They may have ended by it before it is looked at here."""
+
+    def dead(crew):
+        raise RecBoleError("a process of the sweep came to no cell")
+
+    @contextmanager
+    def interrupted():
+        interruption = Interruption()
+        interruption.signal = signal.SIGTERM
+        yield interruption
+
+    monkeypatch.setattr(_Crew, "watch", dead)
+    monkeypatch.setattr(sweep_module, "interruptible", interrupted)
+    with pytest.raises(SweepInterrupted) as found:
+        sweep(plan_of(cells(toy), results), results, jobs=1, say=lambda line: None)
+    assert found.value.exit_code == 128 + signal.SIGTERM

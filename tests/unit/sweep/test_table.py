@@ -58,6 +58,16 @@ def test_a_newer_table_brings_its_further_rows(shared, tmp_path):
     assert len(ResultsTable(shared).rows()) == 3
 
 
+def test_a_table_that_comes_while_rows_are_added_is_taken_in(shared, tmp_path):
+    here = ResultsTable(shared)
+    there = ResultsTable(tmp_path / "own")
+    there.put(replace(FINISHED_ROW, key="c3"))
+    shutil.copy(there.export(), shared)
+    here.put(replace(FINISHED_ROW, key="d4"))
+    here.export()
+    assert {row.key for row in ResultsTable(shared).rows()} == {"a1", "b2", "c3", "d4"}
+
+
 def test_an_export_of_its_own_brings_nothing_back(shared):
     table = ResultsTable(shared)
     table.export()

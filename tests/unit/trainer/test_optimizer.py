@@ -89,21 +89,9 @@ BF16_TABLES = {"learner": "sparse_adam", "embedding_precision": "bf16"}
         ({"learner": "adamm"}, "expected one of adam, .*Did you mean 'adam'"),
         ({"learner": "sparse_adam", "weight_decay": 0.1}, "'learner' and 'weight_decay'"),
         ({"embedding_precision": "bf16"}, "'embedding_precision' and 'learner'.* got adam"),
-        ({**BF16_TABLES, "precision": "fp16"}, "'precision' and 'embedding_precision'.*scaler"),
-        (
-            {**BF16_TABLES, "enable_amp": True, "enable_scaler": True},
-            "'enable_scaler' and 'embedding_precision'.*scaler",
-        ),
         ({"learner": "sparse_adam", "clip_grad_norm": {"max_norm": 1}}, "'clip_grad_norm'"),
     ],
 )
 def test_refused(values, message):
     with pytest.raises(ValueError, match=message):
         TrainingOptions(**values)
-
-
-@pytest.mark.parametrize(
-    "values", [{"precision": "bf16"}, {"enable_amp": True}, {"enable_scaler": True}]
-)
-def test_tables_in_bf16_go_with_what_scales_nothing(values):
-    assert TrainingOptions(**BF16_TABLES, **values).embedding_precision == "bf16"

@@ -10,10 +10,12 @@ from torch import nn
 
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
-from recbole.errors import CheckpointError, TrainingDivergedError
+from recbole.errors import CheckpointError, ConfigError, TrainingDivergedError
+from recbole.model import abstract_recommender
 from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
 from recbole.trainer import Trainer, state
+from recbole.trainer.record import RunRecord
 from recbole.utils import init_seed
 from tests.conftest import rounds_to_tf32, write_toy_dataset
 
@@ -215,3 +217,52 @@ def test_a_state_without_a_scaler_goes_on_with_one(toy):
     state.restore(resumed, captured)
     assert resumed.scaler.get_scale() == 2
     assert resumed.fit(train, valid, saved=False)[0] > 0
+
+
+BF16_TABLES = {"learner": "sparse_adam", "embedding_precision": "bf16", "epochs": 1}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"precision": "bf16"},
+        {"precision": "auto", "enable_amp": True},
+        {"precision": "auto", "enable_amp": True, "enable_scaler": True},  # bf16 on a CPU
+    ],
+)
+def test_tables_in_bf16_go_with_what_scales_nothing(toy, options):
+    trainer, train, valid, _ = prepared({**toy, **BF16_TABLES, **options})
+    assert trainer.fit(train, valid, saved=False)[0] > 0
+
+
+def test_tables_in_bf16_do_not_go_with_a_loss_scaler(toy):
+    with pytest.raises(ConfigError, match=r"'embedding_precision': the loss scaler of fp16"):
+        prepared({**toy, **BF16_TABLES, "precision": "fp16"})
+
+
+def test_a_resumed_run_keeps_the_precision_that_auto_chose(toy, monkeypatch):
+    """The measurement may come out otherwise, on another machine at the latest."""
+    options = {**toy, "precision": "auto", "save_step": 1}
+    for name, reason in (("bf16", "auto: quick"), ("fp32", "auto: slow")):
+        chosen = Precision(name, "cpu", reason)
+        monkeypatch.setattr(abstract_recommender, "choose_precision", lambda *_, c=chosen: c)
+        trainer, train, valid, _ = prepared(options)
+        if name == "bf16":
+            with pytest.raises(ZeroDivisionError):  # in the second epoch
+                trainer.fit(train, valid, callback_fn=lambda epoch, _: 1 / (1 - epoch))
+            path = trainer.saved_model_file
+    trainer.resume_checkpoint(path)
+    assert trainer.model.precision == Precision("bf16", "cpu", "as the run began")
+    assert trainer.record.precision == "bf16 (auto: quick)"
+
+
+def test_a_run_that_goes_on_on_another_device_says_so(toy, caplog):
+    trainer, train, valid, _ = prepared(toy)
+    trainer.fit(train, valid)
+    payload = torch.load(trainer.saved_model_file, weights_only=False)
+    payload["record"] |= {"device": "cuda:0 (a GPU)", "precision": "tf32 (auto: tensor cores)"}
+    later, *_ = prepared(toy)
+    later.record = RunRecord.from_dict(payload["record"])
+    later._keep_precision()
+    assert "The run began in tf32 on cuda:0 (a GPU) and goes on in fp32 on cpu" in caplog.text
+    assert later.record.precision.startswith("fp32") and later.record.device.startswith("cpu")
