@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
@@ -69,14 +70,12 @@ class CompressedInteractionNetwork(nn.Module):
         parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
         tensors: list[Tensor] = [embeddings, *parameters]
         device = embeddings.device.type
-        if not torch.is_autocast_enabled(device):
-            return self._of(tensors)
-        tensors = [tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors]
-        with torch.autocast(device, enabled=False):  # a GPU's would sum in single precision
-            return self._of(tensors)
-
-    def _of(self, tensors: Sequence[Tensor]) -> Tensor:
-        return _CIN.apply(self.routes, torch.is_grad_enabled(), *tensors)[0]
+        casts = torch.is_autocast_enabled(device)
+        if casts:
+            tensors = [tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors]
+        # Autocast on a GPU would sum in single precision, where all is to be of one type.
+        with torch.autocast(device, enabled=False) if casts else nullcontext():
+            return _CIN.apply(self.routes, torch.is_grad_enabled(), *tensors)[0]
 
 
 class _Route(NamedTuple):

@@ -16,7 +16,7 @@ from recbole.model.denormals import denormals_flushed
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.outputs import refuse_replacing
 from recbole.quick_start.scoring import Scorer, Unknown
-from recbole.quick_start.table_files import refuse_output, write_table
+from recbole.quick_start.table_files import refuse_format, write_table
 from recbole.trainer.progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def predict(
     """
     path = None if output is None else Path(output)
     if path is not None:
-        refuse_output(path)
+        refuse_format(path)
         refuse_replacing(path, [checkpoint], input=rows)
     scorer = (
         checkpoint

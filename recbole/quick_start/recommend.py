@@ -26,7 +26,7 @@ from recbole.quick_start.item_texts import ItemTexts
 from recbole.quick_start.outputs import refuse_replacing
 from recbole.quick_start.same_data import data_of
 from recbole.quick_start.scoring import CLICK
-from recbole.quick_start.table_files import refuse_output, write_table
+from recbole.quick_start.table_files import refuse_format, write_table
 from recbole.trainer import checkpoint as checkpoints
 from recbole.trainer.checkpoint import Checkpoint
 from recbole.trainer.progress import progress_bar
@@ -86,7 +86,7 @@ def recommend(
         raise ConfigError(f"Option 'topk': expected at least 1, got {topk}")
     path = None if output is None else Path(output)
     if path is not None:
-        refuse_output(path, SUFFIXES)
+        refuse_format(path, SUFFIXES)
         refuse_replacing(path, [checkpoint])
     overrides = device_overrides(device)
     if data_path is not None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from recbole.data.staging import refuse_unwritable, replacing
+from recbole.data.staging import replacing
 from recbole.errors import DataError
 
 SUFFIXES = (".csv", ".parquet")
@@ -53,13 +53,12 @@ def write_table(path: Path, schema: Any, separator: str = " ") -> Iterator[Table
                 yield _CsvFile(file, path, schema.names, separator)
 
 
-def refuse_output(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
-    """Raise DataError where a file of that name cannot be written."""
+def refuse_format(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
+    """Raise DataError where a file's name ends in no format that can be written."""
     if path.suffix not in suffixes:
         raise DataError(
             f"{path}: expected an output that ends in {', '.join(suffixes)}, got {path.suffix!r}"
         )
-    refuse_unwritable(path)
 
 
 class _ParquetFile:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from recbole.model.precision import Name, Precision
 from recbole.trainer.checkpoint import load_weights
 from recbole.trainer.early_stopping import EarlyStopping
+from recbole.trainer.record import describe_device
 
 if TYPE_CHECKING:
     from recbole.trainer.trainer import Trainer
+
+logger = logging.getLogger(__name__)
 
 
 def capture(trainer: Trainer) -> dict[str, Any]:
@@ -40,6 +45,7 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: the weights are those of another model.
     """
+    keep_precision(trainer)
     load_weights(trainer.model, state["weights"], trainer.files.checkpoint)
     trainer.optimizers.load_state_dict(state["optimizers"])
     if state["scaler"]:  # none from a CPU under enable_amp, where nothing is scaled
@@ -53,3 +59,23 @@ def restore(trainer: Trainer, state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["random_cpu"])
     if trainer.device.type == "cuda" and state["random_cuda"] is not None:
         torch.cuda.set_rng_state(state["random_cuda"], trainer.device)
+
+
+def keep_precision(trainer: Trainer) -> None:
+    """Go on in the precision that the run's record names: `auto` might choose another one now.
+
+    Another kind of device has precisions of its own, and the run will differ.
+    """
+    record, now = trainer.record, trainer.model.precision
+    begun = record.precision.partition(" ")[0]
+    if not begun or begun == now.name:
+        return
+    kind, device = trainer.device.type, describe_device(trainer.device)
+    if record.device.startswith(kind):
+        trainer.model.precision = Precision(cast(Name, begun), kind, "as the run began")
+    else:
+        logger.warning(
+            "The run began in %s on %s and goes on in %s on %s: its numbers will not be those of a"
+            " run in one piece", begun, record.device, now.name, device,
+        )  # fmt: skip
+        record.precision, record.device = str(now), device

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ from recbole.errors import CheckpointError, ConfigError, TrainingDivergedError
 from recbole.evaluator import Evaluator
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.denormals import denormals_flushed
-from recbole.model.precision import Name, Precision
 from recbole.trainer import checkpoint, state
 from recbole.trainer.compilation import loss_parts_of
 from recbole.trainer.divergence import likely_cause
@@ -28,7 +27,7 @@ from recbole.trainer.losses import EpochLosses
 from recbole.trainer.norms import EmbeddingNorms
 from recbole.trainer.optimizer import build_optimizers
 from recbole.trainer.progress import progress_bar
-from recbole.trainer.record import EpochRecord, RunRecord, describe_device
+from recbole.trainer.record import EpochRecord, RunRecord
 from recbole.trainer.scalars import Scalars
 
 logger = logging.getLogger(__name__)
@@ -291,27 +290,8 @@ class Trainer:
         self.finished = payload["resume"] is None
         if not self.finished:
             self.record.status = "running"
-            self._keep_precision()
             with checkpoint.understanding(resume_file):
                 state.restore(self, payload["resume"])
-
-    def _keep_precision(self) -> None:
-        """Go on in the precision that the record names: `auto` might choose another one now.
-
-        Another kind of device has precisions of its own, and the run will differ.
-        """
-        begun, now = self.record.precision.partition(" ")[0], self.model.precision
-        if not begun or begun == now.name:
-            return
-        kind, device = self.device.type, describe_device(self.device)
-        if self.record.device.startswith(kind):
-            self.model.precision = Precision(cast(Name, begun), kind, "as the run began")
-        else:
-            logger.warning(
-                "The run began in %s on %s and goes on in %s on %s: its numbers will not be those"
-                " of a run in one piece", begun, self.record.device, now.name, device,
-            )  # fmt: skip
-            self.record.precision, self.record.device = str(now), device
 
     @property
     def _saves_state(self) -> bool:

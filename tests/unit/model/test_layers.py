@@ -118,9 +118,7 @@ def test_cin_under_autocast(monkeypatch) -> None:
     embeddings = torch.randn(50, 3, 4, requires_grad=True)
     seen = []
 
-    def alive(
-        *arguments,
-    ):  # autocast on a GPU sums in single precision, where all is to be one type
+    def alive(*arguments):
         seen.append((torch.is_autocast_enabled("cpu"), arguments[1].dtype))
         return _alive(*arguments)
 

@@ -263,6 +263,6 @@ def test_a_run_that_goes_on_on_another_device_says_so(toy, caplog):
     payload["record"] |= {"device": "cuda:0 (a GPU)", "precision": "tf32 (auto: tensor cores)"}
     later, *_ = prepared(toy)
     later.record = RunRecord.from_dict(payload["record"])
-    later._keep_precision()
+    state.keep_precision(later)
     assert "The run began in tf32 on cuda:0 (a GPU) and goes on in fp32 on cpu" in caplog.text
     assert later.record.precision.startswith("fp32") and later.record.device.startswith("cpu")
