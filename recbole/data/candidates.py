@@ -20,7 +20,12 @@ from torch import Tensor
 from recbole.data.dataset import Dataset
 from recbole.data.evaluation_options import PARTS
 from recbole.data.payload import DamagedPayloadError, load_payload, save_payload
-from recbole.data.sampling import NegativeSampler, SeenItems, differs_from_previous
+from recbole.data.sampling import (
+    NegativeSampler,
+    SeenItems,
+    differs_from_previous,
+    sorted_draws,
+)
 from recbole.errors import DataError
 
 FORMAT = "recbole candidates 1"
@@ -133,7 +138,7 @@ def draw(part: Dataset, mode: str, seed: int) -> Candidates:
         fingerprint=fingerprint_of(part),
         users=distinct,
         starts=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
-        items=id_of.int()[items],
+        items=id_of.int().index_select(0, items),
         rows=rows,
         positive=positive,
     )
@@ -151,15 +156,15 @@ def _lists(
     By user and then by the items' names.
     """
     # Sorted, and rid of repetitions, before it is looked up what was drawn: that is then fast.
-    drawn, draws = sampler.draw(pairs.users.repeat_interleave(number), generator).sort(stable=True)
-    first = differs_from_previous(drawn)
-    users, items = sampler.pairs_at(drawn[first])
-    draws = draws[first]
+    drawn, draws = sorted_draws(sampler.draw(pairs.users.repeat_interleave(number), generator))
+    first = differs_from_previous(drawn).nonzero().squeeze(1)
+    draws = draws.index_select(0, first)
+    users, items = sampler.pairs_at(drawn.index_select(0, first))
     # By popularity, several numbers stand for one item; and a number may stand for none.
     kept = (items > 0) & (differs_from_previous(items) | differs_from_previous(users))
     if not kept.all():
         users, items, draws = users[kept], items[kept], draws[kept]
-    rows = pairs.rows[torch.div(draws, number, rounding_mode="floor")]
+    rows = pairs.rows.index_select(0, torch.div(draws, number, rounding_mode="floor"))
 
     # The positives go where their names belong among the negatives.
     size = len(name_of)
@@ -168,10 +173,11 @@ def _lists(
     places = torch.searchsorted(users * size + items, own) + torch.arange(len(own))
     positive = torch.zeros(len(items) + len(own), dtype=torch.bool)
     positive[places] = True
+    others = (~positive).nonzero().squeeze(1)
     columns = []
     for negatives, positives in ((users, pairs.users), (items, names), (rows, pairs.rows)):
         column = torch.empty(len(positive), dtype=torch.int32)
-        column[~positive] = negatives.int()
+        column[others] = negatives.int()
         column[places] = positives[order].int()
         columns.append(column)
     return columns[0], columns[1], columns[2], positive

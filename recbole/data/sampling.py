@@ -9,6 +9,7 @@ M distinct (user, item) pairs seen, U users and I items by their ids, from 1; id
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,11 +115,13 @@ class NegativeSampler:
         else:
             units = _units(popularity, alpha, _MOST_UNITS // seen.user_count)
         units[0] = 0
+        self._is_uniform = popularity is None
         self._up_to_item = units.cumsum(0)  # [I + 1] units of the items up to each one
         total = int(self._up_to_item[-1])
         # Seen units before each pair, over all users: [M + 1].
         self._seen_before = torch.cat([units.new_zeros(1), units[seen.items].cumsum(0)])
         of_user = self._seen_before[seen.starts]  # [U + 2]
+        self._seen_before_user = of_user
         self._unseen = total - of_user.diff()  # [U + 1] units that each user may be given
         # For each pair, the user's unseen units below its item; unlike ids, these do not say where
         # an item stands among all, but where it stands among what may be drawn.
@@ -141,7 +144,7 @@ class NegativeSampler:
         The numbers sort by user and then by item; -1 where a user has no unseen unit.
         """
         users = users.long()
-        unseen = self._unseen[users]  # [N]
+        unseen = self._unseen.index_select(0, users)  # [N]
         share = torch.rand(len(users), generator=generator, dtype=torch.float64)
         unit = (share * unseen).long()  # [N] from 0 to unseen - 1
         return torch.where(unseen > 0, users * self._stride + unit, -1)
@@ -154,10 +157,25 @@ class NegativeSampler:
         users = torch.div(drawn, self._stride, rounding_mode="floor").clamp_(min=0)
         # Seen units of the user that stand before the drawn one.
         after = torch.searchsorted(self._keys, drawn, right=True)  # [N]
-        skipped = self._seen_before[after] - self._seen_before[self.seen.starts[users]]
-        unit = drawn - users * self._stride
-        items = torch.searchsorted(self._up_to_item, unit + skipped, right=True)
+        skipped = self._seen_before.index_select(0, after)
+        skipped -= self._seen_before_user.index_select(0, users)
+        unit = drawn - users * self._stride + skipped  # among all of the items' units
+        items = (
+            unit + 1 if self._is_uniform else torch.searchsorted(self._up_to_item, unit, right=True)
+        )
         return users, torch.where(drawn >= 0, items, 0)
+
+
+def sorted_draws(drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """Drawn numbers in ascending order, equal ones as they were drawn, and their places: [N], [N].
+
+    Number and place as one integer, where both fit, sort several times as fast as a pair.
+    """
+    bits = len(drawn).bit_length()
+    if not len(drawn) or int(drawn.max()) >= 2 ** (63 - bits):
+        return drawn.sort(stable=True)
+    both = torch.from_numpy(np.sort(((drawn << bits) | torch.arange(len(drawn))).numpy()))
+    return both >> bits, both & (2**bits - 1)
 
 
 def differs_from_previous(values: Tensor) -> Tensor:

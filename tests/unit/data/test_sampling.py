@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole.data.sampling import NegativeSampler, SeenItems
+from recbole.data.sampling import NegativeSampler, SeenItems, sorted_draws
 
 ITEMS = 12  # ids 1..12
 PAIRS = [(1, 3), (1, 3), (1, 7), (1, 12), (2, 1), (2, 2), (4, 0)]
@@ -134,6 +134,27 @@ def test_numbers_sort_by_user_and_item_and_name_the_same_items() -> None:
     ordered, listed = sampler.pairs_at(drawn.sort().values)
     pairs = list(zip(ordered.tolist(), listed.tolist(), strict=True))
     assert pairs == sorted(pairs)
+
+
+@pytest.mark.parametrize("largest", [5, 2**40, 2**62 - 1])  # 2^62: number and place need 69 bits
+@pytest.mark.parametrize("count", [0, 1, 127, 128])
+def test_draws_are_sorted_and_equal_ones_stay_in_their_order(largest, count) -> None:
+    values = torch.tensor([-1, 0, 3, largest - 1, largest])
+    drawn = values[torch.randint(len(values), (count,), generator=generator())]
+    ordered, places = sorted_draws(drawn)
+    plain = drawn.sort(stable=True)
+    assert torch.equal(ordered, plain.values)
+    assert torch.equal(places, plain.indices)
+
+
+def test_a_uniform_draw_gives_the_items_that_equal_popularity_gives() -> None:
+    uniform, equal = (
+        NegativeSampler(seen_of(PAIRS)),
+        NegativeSampler(seen_of(PAIRS), torch.full((ITEMS + 1,), 7), alpha=0.0),
+    )
+    users = torch.tensor([1, 2, 4, 5, 6] * 40)
+    # The same shares of a user's unseen units, which are of another size there.
+    assert torch.equal(uniform.sample(users, generator()), equal.sample(users, generator()))
 
 
 @settings(max_examples=60, deadline=None)
