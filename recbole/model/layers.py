@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
 
 from recbole.errors import ConfigError, did_you_mean
 from recbole.model.mapping import one_by_one
@@ -183,14 +184,30 @@ class MLPLayers(nn.Module):
     def forward(self, input_feature: Tensor) -> Tensor:
         """Apply the stack: [..., in] -> [..., out]."""
         x, relu_is_due = input_feature, False
+        folds = not (self.training or torch.is_grad_enabled())
         for module, following in pairwise([*self.mlp_layers, None]):
-            if isinstance(module, nn.ReLU) and isinstance(following, Dropout):
+            if folds and isinstance(module, nn.BatchNorm1d):
+                continue  # was part of the linear layer before it
+            if folds and isinstance(following, nn.BatchNorm1d):
+                x = normalised_linear(x, module, following)
+            elif isinstance(module, nn.ReLU) and isinstance(following, Dropout):
                 relu_is_due = True
             elif relu_is_due:
                 x, relu_is_due = module.after_relu(x), False
             else:
                 x = module(x)
         return x
+
+
+def normalised_linear(input: Tensor, layer: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
+    """A linear layer and a normalisation by running statistics as one product: [B, in] -> [B, out].
+
+    norm(W x + b) = (s ⊙ W) x + s ⊙ (b - mean) + shift with s = weight / √(variance + ε).
+    """
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # [out]
+    shift = torch.addcmul(norm.bias, layer.bias - norm.running_mean, scale)
+    return linear(input, layer.weight * scale.unsqueeze(1), shift)
 
 
 class LogitLayer(nn.Linear):

@@ -365,6 +365,23 @@ class TestMLPLayers:
         for ours, plain in zip(*found, strict=True):
             torch.testing.assert_close(ours, plain, rtol=0.02, atol=0.02)
 
+    def test_normalisation_without_gradients_is_part_of_the_products(self, monkeypatch) -> None:
+        mlp, x = MLPLayers([8, 7, 6, 5], 0.3, bn=True), torch.randn(50, 8)
+        norms = [module for module in mlp.mlp_layers if isinstance(module, nn.BatchNorm1d)]
+        for norm in norms:
+            nn.init.uniform_(norm.weight, 0.5, 2.0)
+            nn.init.normal_(norm.bias)
+            norm.running_mean, norm.running_var = torch.randn_like(norm.bias), norm.weight.detach()
+        plain = mlp.eval()(x)
+        monkeypatch.setattr(nn.BatchNorm1d, "forward", None)  # is not called
+        with torch.no_grad():
+            torch.testing.assert_close(mlp(x), plain)
+
+    def test_normalisation_by_the_batch_stays_what_it_is(self) -> None:
+        mlp, x = MLPLayers([8, 7, 6, 5], bn=True), torch.randn(50, 8)
+        with torch.no_grad():
+            assert torch.equal(mlp(x), mlp.mlp_layers(x))
+
     def test_normal_initialisation(self) -> None:
         mlp = MLPLayers([400, 300], init_method="norm")
         linear = mlp.mlp_layers[1]
