@@ -82,6 +82,8 @@ class Ensemble:
             return "the loss scaler (enable_scaler) would skip a step of all when one overflows"
         if self._options.compile is True:
             return "compile is for a model by itself"
+        if self._options.cuda_graph:
+            return "cuda_graph is for a model by itself"
         if self._options.track_norms:
             return "track_norms looks at the gradients of a single run"
         if any(type(run.train) is not Loader for run in self.runs):

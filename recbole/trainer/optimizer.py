@@ -17,6 +17,7 @@ class Optimizers:
 
     def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
         self.optimizers = optimizers
+        self._is_capturable = False
 
     def zero_grad(self) -> None:
         for optimizer in self.optimizers:
@@ -33,12 +34,22 @@ class Optimizers:
         for optimizer in self.optimizers:
             scaler.unscale_(optimizer)
 
+    def make_capturable(self) -> None:
+        """Allow a step to be captured in a CUDA graph, where it has to be allowed."""
+        self._is_capturable = True
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                if "capturable" in group:
+                    group["capturable"] = True
+
     def state_dict(self) -> list[dict[str, Any]]:
         return [optimizer.state_dict() for optimizer in self.optimizers]
 
     def load_state_dict(self, states: list[Mapping[str, Any]]) -> None:
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(dict(state))
+        if self._is_capturable:  # which options of a state go over
+            self.make_capturable()
 
 
 def build_optimizers(model: nn.Module, options: TrainingOptions) -> Optimizers:

@@ -54,6 +54,9 @@ class TrainingOptions(Options):
     compile: Literal["auto"] | bool = Field(
         "auto", description="torch.compile the loss; auto: no, as it has not paid where measured"
     )
+    cuda_graph: bool = Field(
+        False, description="on CUDA, launch a training step as one graph (adam, adamw or sgd)"
+    )
     track_norms: bool = Field(
         False,
         description="note L2 norms of embeddings and their gradients, epoch by epoch (Fig. 2)",
@@ -86,6 +89,21 @@ class TrainingOptions(Options):
                         f"Options 'learner' and '{option}' are at odds: sparse_adam updates only"
                         f" the rows of a batch, so '{option}' must be left out"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _capturable(self) -> TrainingOptions:
+        at_odds = {
+            "learner": self.learner not in ("adam", "adamw", "sgd"),
+            "compile": self.compile is True,
+            "track_norms": self.track_norms,
+        }
+        for option, is_at_odds in at_odds.items():
+            if self.cuda_graph and is_at_odds:
+                raise ValueError(
+                    f"Options 'cuda_graph' and '{option}' are at odds: a graph holds a plain step"
+                    f" of adam, adamw or sgd; got {option}={getattr(self, option)}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -290,6 +290,7 @@ class Leaking(WideDeep):
     ("model", "more", "reason"),
     [
         ("WideDeep", {"learner": "sparse_adam"}, "sparse gradients"),
+        ("WideDeep", {"cuda_graph": True}, "cuda_graph is for a model by itself"),
         (Counting, {}, "can't be computed under vmap"),
         (Leaking, {}, "another loss together"),
     ],
