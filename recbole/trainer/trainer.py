@@ -19,7 +19,7 @@ from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.denormals import denormals_flushed
 from recbole.trainer import checkpoint, state
 from recbole.trainer.compilation import loss_parts_of
-from recbole.trainer.cuda_graph import CapturedStep, CudaGraphs, Step
+from recbole.trainer.cuda_graph import CapturedStep, CudaGraphs
 from recbole.trainer.divergence import likely_cause
 from recbole.trainer.early_stopping import EarlyStopping
 from recbole.trainer.files import RunFiles
@@ -86,7 +86,7 @@ class Trainer:
                 " tables of bf16; leave the option out, or train in bf16 or fp32"
             )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scales)
-        self._take_step = self._captured_step() if self.options.cuda_graph else self._step
+        self._captured_step = self._capturing() if self.options.cuda_graph else None
 
     @property
     def saved_model_file(self) -> Path:
@@ -170,9 +170,10 @@ class Trainer:
             show,
             done=done * train_data.batch_size,
         )
+        step = self._captured_step or self._step
         with bar as advance:
             for batch in train_data.batches(skip=done):
-                if self.losses.add(self._take_step(batch)):
+                if self.losses.add(step(batch)):
                     self._check_finite(train_data)
                 advance(len(batch), len(batch), f"loss {self.losses.latest:.4f}")
                 self._heed(interruption)
@@ -210,11 +211,11 @@ class Trainer:
         self.optimizers.step(self.scaler)
         return parts
 
-    def _captured_step(self) -> Step:
+    def _capturing(self) -> CapturedStep | None:
         """`_step` as one graph, on CUDA."""
         if self.device.type != "cuda":
             logger.warning("Option 'cuda_graph' has no effect on %s", self.device)
-            return self._step
+            return None
         if self.scaler.is_enabled():
             raise ConfigError(
                 "Option 'cuda_graph': the loss scaler of fp16 looks at each step's gradients, which"

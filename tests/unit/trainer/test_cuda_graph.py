@@ -59,7 +59,7 @@ def test_a_captured_run_is_the_run(toy, model):
     result = plain.fit(train, valid, saved=False)
     captured, train, valid, _ = prepared(options, model)
     graphs = OnCpu(captured)
-    captured._take_step = CapturedStep(captured._step, graphs)
+    captured._captured_step = CapturedStep(captured._step, graphs)
     assert captured.fit(train, valid, saved=False) == result
     assert captured.record.epochs[-1].loss_parts == plain.record.epochs[-1].loss_parts
     for name, weight in plain.model.state_dict().items():
@@ -100,7 +100,7 @@ def test_a_step_that_can_not_be_captured_is_told(toy):
 def test_on_a_cpu_there_is_no_graph(toy, caplog):
     trainer, *_ = prepared({**toy, "cuda_graph": True}, "NFM")
     assert "'cuda_graph' has no effect on cpu" in caplog.text
-    assert trainer._take_step == trainer._step
+    assert trainer._captured_step is None
 
 
 @pytest.mark.parametrize(
