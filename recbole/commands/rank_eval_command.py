@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> None:
         seed=given.seed,
         device=given.device,
         candidates_file=given.candidates,
+        eval_memory_mb=given.eval_memory_mb,
     )
     _print_table(results)
     if given.output is not None:
@@ -84,6 +85,10 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--eval_batch_size", type=positive, metavar="ROWS",
         help="rows of a forward pass (default: the checkpoint's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--eval_memory_mb", type=float, metavar="MIB",
+        help="working memory of --mode=full (default: the checkpoint's)",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=_seed, metavar="NUMBER",

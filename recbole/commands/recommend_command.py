@@ -62,6 +62,7 @@ def main(arguments: Sequence[str]) -> None:
         data_path=given.data_path,
         device=given.device,
         show_progress=given.show_progress,
+        eval_memory_mb=given.eval_memory_mb,
     )
     if given.output is None:
         _print(lists)
@@ -91,6 +92,12 @@ def _parser() -> CommandParser:
         default=False,
         metavar="BOOL",
         help="rank all items, seen or not",
+    )
+    parser.add_argument(
+        "--eval_memory_mb",
+        type=float,
+        metavar="MIB",
+        help="working memory (default: the checkpoint's)",
     )
     parser.add_argument("--data_path", metavar="FOLDER", help="where the data set's folder is")
     parser.add_argument(

@@ -93,6 +93,7 @@ def rank_eval(
     output: str | Path | None = None,
     candidates_file: str | Path | None = None,
     read: Callable[[Config], Dataset] = create_dataset,
+    eval_memory_mb: float | None = None,
 ) -> list[RankResult]:
     """Rank with saved models, and leave `<checkpoint stem>.rank.json` beside each.
 
@@ -110,6 +111,7 @@ def rank_eval(
         output: a json file for the results of all.
         candidates_file: where the candidates are kept: read if the file is there, written if not.
         read: gives the data set of a Config; another one than `create_dataset` may have it at hand.
+        eval_memory_mb: MiB of working memory of mode full; None: what the checkpoint's run had.
 
     Returns:
         Two results for each checkpoint, validation and test, in the order given; one where the
@@ -128,8 +130,9 @@ def rank_eval(
         raise ConfigError("Option 'mode': expected uniN, popN or full, which rank; got labeled")
     if mode == "full" and candidates_file is not None:
         raise ConfigError("Option 'candidates': mode full ranks all items and draws no candidates")
+    own = {"eval_batch_size": eval_batch_size, "eval_memory_mb": eval_memory_mb}
     overrides: dict[str, Any] = {
-        **({} if eval_batch_size is None else {"eval_batch_size": eval_batch_size}),
+        **{name: value for name, value in own.items() if value is not None},
         "metrics": metrics,
         "topk": topk,
         "valid_metric": _valid_metric(metrics, topk),
@@ -185,20 +188,25 @@ class _Kept:
         key = (name, mode, seed, candidates.fingerprint_of(part))
         is_new = key not in self._drawn
         if is_new:
+            self._refuse_another_split(name)
             self._drawn[key] = candidates.draw(part, mode, seed)
             logger.info("%s", self._drawn[key].describe())
         return self._drawn[key], is_new
 
-    def write(self) -> None:
-        """Keep what was drawn, where a file is named that was not there."""
-        if self.path is None or self.was_there:
-            return
-        if len(self._drawn) > len(PARTS):
+    def _refuse_another_split(self, part: str) -> None:
+        """Before a part is ranked whose candidates the file would not hold."""
+        is_written = self.path is not None and not self.was_there
+        if is_written and any(drawn.part == part for drawn in self._drawn.values()):
             raise ConfigError(
                 "Option 'candidates': one file holds the candidates of one split, and the"
                 " checkpoints are of several (another seed, split or data set); rank them in"
                 " calls of their own"
             )
+
+    def write(self) -> None:
+        """Keep what was drawn, where a file is named that was not there."""
+        if self.path is None or self.was_there:
+            return
         candidates.save(self.path, {found.part: found for found in self._drawn.values()})
         logger.info("Candidates written to %s", self.path)
 

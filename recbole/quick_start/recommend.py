@@ -52,6 +52,7 @@ def recommend(
     device: str | None = None,
     show_progress: bool = False,
     model_class: type | None = None,
+    eval_memory_mb: float | None = None,
 ) -> Any:
     """The items with the highest click probability that each user has not seen.
 
@@ -72,6 +73,7 @@ def recommend(
         device: cpu, cuda or cuda:<number>; None takes CUDA where there is a device.
         show_progress: draw a bar where the standard error stream is a terminal.
         model_class: the class of a model of your own.
+        eval_memory_mb: MiB of working memory; None: what the checkpoint's run had.
 
     Returns:
         A pandas DataFrame: user, `rank` (from 1), item, `click_probability` and the title column,
@@ -91,6 +93,8 @@ def recommend(
     overrides = device_overrides(device)
     if data_path is not None:
         overrides["data_path"] = str(data_path)
+    if eval_memory_mb is not None:
+        overrides["eval_memory_mb"] = eval_memory_mb
     saved = checkpoints.load(checkpoint, model_class, **overrides)
     refuse_interaction_fields(saved.schema)
     ids = user_ids(saved, users)

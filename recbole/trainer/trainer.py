@@ -177,6 +177,7 @@ class Trainer:
                     self._check_finite(train_data)
                 advance(len(batch), len(batch), f"loss {self.losses.latest:.4f}")
                 self._heed(interruption)
+        self.losses.read()  # waits for a GPU, before the time is taken
         return self._close_epoch(train_data, time.perf_counter() - start)
 
     def _close_epoch(self, train_data: Loader, seconds: float) -> EpochRecord:

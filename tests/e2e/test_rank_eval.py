@@ -16,6 +16,7 @@ from recbole.commands.command_line import main as run
 from recbole.data import candidates as kept
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator import Evaluator
+from recbole.evaluator.full_ranking import FullRanker
 from recbole.quick_start import load_data_and_model, run_recbole
 from recbole.quick_start.rank_eval import rank_eval
 
@@ -102,7 +103,9 @@ def test_candidates_do_not_depend_on_the_model_and_can_be_kept(two) -> None:
         rank_eval(["b.pth"], mode="uni6", candidates_file="seven.pt")
 
 
-def test_checkpoints_of_several_splits_have_candidates_of_their_own(toy, capsys) -> None:
+def test_checkpoints_of_several_splits_have_candidates_of_their_own(
+    toy, capsys, monkeypatch
+) -> None:
     trained(toy, "a")
     trained(toy, "c", seed=3)
     assert main(["--checkpoint=a.pth", "--checkpoint=c.pth", "--mode=uni5", "--device=cpu"]) == 0
@@ -116,8 +119,11 @@ def test_checkpoints_of_several_splits_have_candidates_of_their_own(toy, capsys)
         (_, found) = rank_eval([path], mode="uni5")
         listed = json.loads(Path(path).with_suffix(".rank.json").read_text())["results"][1]
         assert listed["metrics"] == found.values
+    draws, draw = [], kept.draw
+    monkeypatch.setattr(kept, "draw", lambda *about: draws.append(about) or draw(*about))
     with pytest.raises(ConfigError, match="one file holds the candidates of one split"):
         rank_eval(["a.pth", "c.pth"], mode="uni5", candidates_file="kept.pt")
+    assert len(draws) == 2, "those of c are not drawn, let alone ranked"
     assert not Path("kept.pt").exists()
     rank_eval(["a.pth"], mode="uni5", candidates_file="kept.pt")
     with pytest.raises(DataError, match="its seed or a filter is another"):
@@ -178,6 +184,8 @@ def test_training_on_implicit_data(toy) -> None:
         (["--checkpoint=a.pth", "--seed=-1"], "invalid whole number from 0 value"),
         (["--checkpoint=a.pth", "--device=gpu"], "expected cpu, cuda or cuda:<number>"),
         (["--checkpoint=a.pth", "--mode=full", "--candidates=c.pt"], "draws no candidates"),
+        (["--checkpoint=a.pth", "--eval_memory_mb=0"], "Option 'eval_memory_mb'"),
+        (["--checkpoint=a.pth", "--eval_memory_mb=much"], "invalid float value: 'much'"),
         (["--checkpoint=a.pth", "--top=3"], "unknown argument '--top'"),
         (["--checkpoint=a.pth", "--metrics=RatingMAE"], "needs a model with a rating head"),
         (["--mode=full"], "--checkpoint"),
@@ -208,6 +216,16 @@ def test_several_paths_in_one_argument_and_full_ranking(two, capsys) -> None:
     assert first.count("full A") == 4
     assert "itemcoverage@3" in first
     assert torch.load("a.pth", weights_only=True)["model"] == "WideDeep"
+
+
+def test_full_ranking_in_little_memory_is_full_ranking(two, monkeypatch) -> None:
+    budgets, whole = [], FullRanker.__init__
+    monkeypatch.setattr(
+        FullRanker, "__init__", lambda *given: budgets.append(given[-1]) or whole(*given)
+    )
+    usual = rank_eval(["a.pth"], mode="full")
+    assert rank_eval(["a.pth"], mode="full", eval_memory_mb=0.001) == usual
+    assert budgets == [512, 512, 0.001, 0.001]
 
 
 def test_candidates_that_are_there_are_not_written(two, monkeypatch) -> None:

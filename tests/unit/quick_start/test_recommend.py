@@ -12,6 +12,7 @@ import pytest
 from recbole.commands.command_line import main
 from recbole.commands.recommend_command import users_named
 from recbole.errors import CheckpointError, ConfigError, DataError
+from recbole.evaluator.full_ranking import FullRanker
 from recbole.quick_start import predict, recommend
 from tests.unit.quick_start.shop import ITEMS, USERS, WITHOUT_CONTEXT, train, write_shop
 
@@ -75,6 +76,16 @@ def test_the_lists_are_the_best_unseen_items(shop, topk):
             assert [item for _, item, _ in found[user]] == [item for _, item, _ in wanted]
 
 
+def test_little_memory_gives_the_same_lists(shop, monkeypatch):
+    budgets, whole = [], FullRanker.__init__
+    monkeypatch.setattr(
+        FullRanker, "__init__", lambda *given: budgets.append(given[-1]) or whole(*given)
+    )
+    usual = recommend(shop[1], None, 5)
+    pd.testing.assert_frame_equal(recommend(shop[1], None, 5, eval_memory_mb=0.001), usual)
+    assert budgets == [512, 0.001]
+
+
 def test_users_come_in_the_order_given_and_once(shop):
     _, path = shop
     table = recommend(path, [7, "3", "7"], topk=2)
@@ -133,6 +144,7 @@ def test_titles_and_files(shop, tmp_path):
         (["--users=x,y"], "User 'x' (and 1 more) is unknown"),
         (["--users=1", "--titles=titel"], "has no column 'titel'; it has item_id, title, genre. Did"
          " you mean 'title'?"),
+        (["--users=1", "--eval_memory_mb=-1"], "Option 'eval_memory_mb'"),
         (["--users=1", "--topk=0"], "expected a whole number from 1, got '0'"),
         (["--users=1", "--output=lists.html"], "an output that ends in .csv, .parquet, .json"),
         (["--users=,"], "expected at least one user, got none in ','"),

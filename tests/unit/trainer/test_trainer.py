@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from recbole.model import abstract_recommender
 from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
 from recbole.trainer import Trainer, state
+from recbole.trainer.interruption import Interruption
 from recbole.trainer.record import RunRecord
 from recbole.utils import init_seed
 from tests.conftest import rounds_to_tf32, write_toy_dataset
@@ -50,6 +52,21 @@ def test_every_epoch_has_an_order_of_its_own(toy, monkeypatch):
     trainer.fit(train, valid, saved=False)
     assert len(orders) == 3
     assert len({tuple(order.tolist()) for order in orders}) == 3
+
+
+def test_the_time_of_an_epoch_is_taken_after_the_device_has_finished(toy, monkeypatch):
+    trainer, train, _, _ = prepared({**toy, "epochs": 1, "eval_step": 0})
+    unread = []
+
+    def clock():
+        unread.append(len(trainer.losses._pending))
+        return 0.0
+
+    monkeypatch.setattr(time, "perf_counter", clock)
+    trainer.losses._every = 1000  # as on a GPU, more than there are steps
+    trainer._train_epoch(train, show=False, interruption=Interruption())
+    assert unread == [0, 0]
+    assert trainer.record.epochs[0].train_loss > 0
 
 
 def test_the_best_epoch_is_kept(toy):
