@@ -97,7 +97,8 @@ class _Layer(NamedTuple):
     outputs: Tensor  # [S]: which of all the layer's maps these are
     inputs: Tensor  # [F·H]: which of all the layer's products they read
     handed_on: int  # how many of the first ones feed the next layer
-    columns: Tensor  # [shown]: the columns of the output that the last ones fill
+    shown: int  # how many of the last ones feed the output
+    columns: Tensor | slice  # those of the output that they fill
 
 
 class _CIN(torch.autograd.Function):
@@ -128,8 +129,8 @@ class _CIN(torch.autograd.Function):
                 out = _of_part(kept[depth], rows, part, layer) if keep else None
                 bias = layer.bias.unsqueeze(1)
                 maps = torch.addmm(bias, layer.weight, products, out=out).relu_()  # [S, n]
-                shown = maps[len(maps) - len(layer.columns) :].unflatten(1, part[:, 0].shape)
-                pooled[rows].index_copy_(1, layer.columns, shown.sum(2).T)
+                shown = maps[len(maps) - layer.shown :].unflatten(1, part[:, 0].shape)
+                pooled[rows, layer.columns] = shown.sum(2).T
                 maps = maps[: layer.handed_on]
         return pooled, *alive, *kept
 
@@ -154,7 +155,7 @@ class _CIN(torch.autograd.Function):
         count = len(ctx.routes)
         parameters, alive, kept = others[: 2 * count], others[2 * count : -count], others[-count:]
         layers = _live_layers(ctx.routes, embeddings, parameters, alive)
-        shown_grads = [grad.T.index_select(0, layer.columns) for layer in layers]  # [shown, B]
+        shown_grads = [grad.T[layer.columns] for layer in layers]  # [shown, B]
         wide = torch.promote_types(grad.dtype, torch.float)
         weight_grads = [torch.zeros_like(layer.weight, dtype=wide) for layer in layers]
         bias_grads = [torch.zeros_like(layer.bias, dtype=wide) for layer in layers]
@@ -172,7 +173,7 @@ class _CIN(torch.autograd.Function):
                     maps = _of_part(kept[depth - 1], rows, part, below)[: below.handed_on]  # [H, n]
                 output = _of_part(kept[depth], rows, part, layer)  # [S, n]
                 grad_out = space.grad_out(output)  # [S, n]
-                alone = len(output) - len(layer.columns)  # maps that only the next layer reads
+                alone = len(output) - layer.shown  # maps that only the next layer reads
                 grad_out[:alone] = grad_maps[:alone]
                 shown = grad_out[alone:].unflatten(1, part[:, 0].shape)  # [shown, b, D]
                 shown.copy_(shown_grads[depth][:, rows].unsqueeze(2))
@@ -186,11 +187,16 @@ class _CIN(torch.autograd.Function):
                 grad_maps = grad_products.mul_(fields.unsqueeze(1)).sum(0)  # [H, n]
             grad_fields += grad_maps  # the fields are the first layer's maps, too
             grad_embeddings[rows] = grad_fields.unflatten(1, part[:, 0].shape).transpose(0, 1)
-        grads = [torch.zeros_like(parameter) for parameter in parameters]
-        for depth, layer in enumerate(layers):
-            place = layer.outputs.unsqueeze(1), layer.inputs
-            grads[2 * depth][place] = weight_grads[depth].to(grad.dtype)
-            grads[2 * depth + 1][layer.outputs] = bias_grads[depth].to(grad.dtype)
+        grads = []
+        for layer, parameter, of_weight, of_bias in zip(
+            layers, parameters[::2], weight_grads, bias_grads, strict=True
+        ):
+            of_weight, of_bias = of_weight.to(grad.dtype), of_bias.to(grad.dtype)
+            if of_weight.shape != parameter.shape:  # dead maps have no gradient
+                place = layer.outputs.unsqueeze(1), layer.inputs
+                of_weight = torch.zeros_like(parameter).index_put_(place, of_weight)
+                of_bias = of_bias.new_zeros(len(parameter)).index_put_((layer.outputs,), of_bias)
+            grads += [of_weight, of_bias]
         return None, None, grad_embeddings, *grads
 
 
@@ -235,10 +241,12 @@ def _live_layers(
     ):
         outputs, handed_on = _places(of_layer), _places(of_layer[: route.handed_on])
         inputs = (fields.unsqueeze(1) * number + maps).flatten()
-        columns = route.place.start + _places(of_layer[-route.shown :])
+        shown = _places(of_layer[-route.shown :])
+        # A slice where it can be: index arithmetic on a GPU may wait for it.
+        columns = route.place if len(shown) == route.shown else route.place.start + shown
         weight = weight.index_select(0, outputs).index_select(1, inputs)
         bias = bias.index_select(0, outputs)
-        layers.append(_Layer(weight, bias, outputs, inputs, len(handed_on), columns))
+        layers.append(_Layer(weight, bias, outputs, inputs, len(handed_on), len(shown), columns))
         maps, number = handed_on, route.handed_on
     return layers
 

@@ -184,12 +184,12 @@ class MLPLayers(nn.Module):
     def forward(self, input_feature: Tensor) -> Tensor:
         """Apply the stack: [..., in] -> [..., out]."""
         x, relu_is_due = input_feature, False
-        folds = not (self.training or torch.is_grad_enabled())
+        is_normalised = False
         for module, following in pairwise([*self.mlp_layers, None]):
-            if folds and isinstance(module, nn.BatchNorm1d):
-                continue  # was part of the linear layer before it
-            if folds and isinstance(following, nn.BatchNorm1d):
-                x = normalised_linear(x, module, following)
+            if is_normalised:
+                is_normalised = False  # as part of the linear layer before
+            elif not torch.is_grad_enabled() and _are_one_product(module, following):
+                x, is_normalised = normalised_linear(x, module, following), True
             elif isinstance(module, nn.ReLU) and isinstance(following, Dropout):
                 relu_is_due = True
             elif relu_is_due:
@@ -197,6 +197,15 @@ class MLPLayers(nn.Module):
             else:
                 x = module(x)
         return x
+
+
+def _are_one_product(module: nn.Module, following: nn.Module | None) -> bool:
+    """Whether `normalised_linear` does what the two modules, which others may have changed, do."""
+    if type(module) is not nn.Linear or type(following) is not nn.BatchNorm1d:
+        return False
+    has_hooks = any(m._forward_hooks or m._forward_pre_hooks for m in (module, following))
+    uses_statistics = following.running_mean is not None and not following.training
+    return uses_statistics and following.affine and module.bias is not None and not has_hooks
 
 
 def normalised_linear(input: Tensor, layer: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:

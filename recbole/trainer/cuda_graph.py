@@ -8,8 +8,10 @@ each batch is copied there, and the losses of the last step are where they alway
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,8 +21,9 @@ from recbole.errors import ConfigError
 
 T = TypeVar("T")
 Step = Callable[[Interaction], dict[str, Tensor]]
+Layout = tuple[Any, ...]  # name, shape and type of each column of a batch
 
-#: Steps that run as they are before one is captured: what is set up at first use then is.
+#: Steps of a layout that run as they are before one is captured: what first use sets up then is.
 _WARM_UP = 3
 
 
@@ -55,63 +58,85 @@ class CudaGraphs:
 
     def capture(self, work: Callable[[], T]) -> tuple[Callable[[], None], T]:
         """Capture the work on the stream that it was warmed up on."""
+        usual = torch.cuda.current_stream(self._device)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self._stream):
-            results = work()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                results = work()
+        finally:
+            torch.cuda.set_stream(usual)  # which a capture that fails does not see to
         return graph.replay, results
 
 
 class CapturedStep:
     """A step that is captured once and then replayed.
 
-    Batches of another shape than the first one's, such as the last of an epoch, go through the step
-    as it is. Either way every batch is one step, in order, as without a graph.
+    The batches captured are those of the layout that first came often enough to have been warmed
+    up; others, such as the last of an epoch, go through the step as it is. Either way every batch
+    is one step, in order, as without a graph. What an optimiser was set to, its learning rate say,
+    is captured with it.
 
     Args:
-        step: takes an optimiser step on a batch; returns losses, scalars.
         graphs: captures it.
+        capturing: entered around the capture, which optimisers have to allow.
     """
 
-    def __init__(self, step: Step, graphs: Graphs) -> None:
-        self._step = step
+    def __init__(
+        self, graphs: Graphs, capturing: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._graphs = graphs
-        self._steps = 0
-        self._layout: object = None
-        self._batch: Interaction | None = None
-        self._replay: Callable[[], None] = lambda: None
-        self._losses: dict[str, Tensor] = {}
+        self._capturing = capturing
+        self._steps: Counter[Layout] = Counter()
+        self._captured: _Captured | None = None
 
-    def __call__(self, batch: Interaction) -> dict[str, Tensor]:
-        """Take a step; the losses are good until the next one.
+    def __call__(self, step: Step, batch: Interaction) -> dict[str, Tensor]:
+        """Take a step on a batch; the losses, scalars, are good until the next one.
 
         Raises:
             ConfigError: the step can't be captured, as it waits for the device, say.
         """
-        layout = {name: (batch[name].shape, batch[name].dtype) for name in batch}
-        self._layout = self._layout or layout
-        if layout != self._layout:
-            return self._step(batch)
-        if self._steps < _WARM_UP:
-            self._steps += 1
-            return self._graphs.warm_up(lambda: self._step(batch))
-        if self._batch is None:
-            self._capture(Interaction({name: batch[name].clone() for name in batch}))
-        assert self._batch is not None
+        layout = tuple((name, batch[name].shape, batch[name].dtype) for name in batch)
+        if self._captured is None and self._steps[layout] == _WARM_UP:
+            self._captured = self._capture(step, layout, batch)
+        if self._captured is None:
+            self._steps[layout] += 1
+            return self._graphs.warm_up(lambda: step(batch))
+        if layout != self._captured.layout:
+            return step(batch)
         for name in batch:
-            self._batch[name].copy_(batch[name])
-        self._replay()
-        return self._losses
+            self._captured.batch[name].copy_(batch[name])
+        self._captured.replay()
+        return self._captured.losses
 
-    def _capture(self, batch: Interaction) -> None:
+    def _capture(self, step: Step, layout: Layout, batch: Interaction) -> _Captured:
+        memory = Interaction({name: batch[name].clone() for name in batch})
+
         def work() -> dict[str, Tensor]:
-            return {name: loss.detach() for name, loss in self._step(batch).items()}
+            return {name: loss.detach() for name, loss in step(memory).items()}
 
         try:
-            self._replay, self._losses = self._graphs.capture(work)
+            with self._capturing():
+                replay, losses = self._graphs.capture(work)
         except RuntimeError as error:
-            reason = str(error).split("\n")[0]
+            reason = str(_first_of(error)).split("\n")[0]
             raise ConfigError(
                 f"Option 'cuda_graph': the training step can't be captured: {reason}\n"
-                "Leave the option out, or set it to False"
+                "Leave the option out, or set it to False, in a new process"
             ) from error
-        self._batch = batch
+        return _Captured(layout, memory, replay, losses)
+
+
+class _Captured(NamedTuple):
+    """A step in a graph, and the memory that it works on."""
+
+    layout: Layout
+    batch: Interaction
+    replay: Callable[[], None]
+    losses: dict[str, Tensor]
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """What went wrong first: ending a capture that failed is an error of its own."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error

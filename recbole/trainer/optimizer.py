@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,7 +18,6 @@ class Optimizers:
 
     def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
         self.optimizers = optimizers
-        self._is_capturable = False
 
     def zero_grad(self) -> None:
         for optimizer in self.optimizers:
@@ -34,13 +34,21 @@ class Optimizers:
         for optimizer in self.optimizers:
             scaler.unscale_(optimizer)
 
-    def make_capturable(self) -> None:
-        """Allow a step to be captured in a CUDA graph, where it has to be allowed."""
-        self._is_capturable = True
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                if "capturable" in group:
-                    group["capturable"] = True
+    @contextmanager
+    def capturable(self) -> Iterator[None]:
+        """Allow a step to be captured in a CUDA graph, where an optimiser has to be told.
+
+        Not for longer than that: outside a capture it warns.
+        """
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        told = [group for group in groups if "capturable" in group]
+        for group in told:
+            group["capturable"] = True
+        try:
+            yield
+        finally:
+            for group in told:
+                group["capturable"] = False
 
     def state_dict(self) -> list[dict[str, Any]]:
         return [optimizer.state_dict() for optimizer in self.optimizers]
@@ -48,8 +56,6 @@ class Optimizers:
     def load_state_dict(self, states: list[Mapping[str, Any]]) -> None:
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(dict(state))
-        if self._is_capturable:  # which options of a state go over
-            self.make_capturable()
 
 
 def build_optimizers(model: nn.Module, options: TrainingOptions) -> Optimizers:

@@ -170,10 +170,9 @@ class Trainer:
             show,
             done=done * train_data.batch_size,
         )
-        step = self._captured_step or self._step
         with bar as advance:
             for batch in train_data.batches(skip=done):
-                if self.losses.add(step(batch)):
+                if self.losses.add(self._step_in_graph(batch)):
                     self._check_finite(train_data)
                 advance(len(batch), len(batch), f"loss {self.losses.latest:.4f}")
                 self._heed(interruption)
@@ -222,8 +221,13 @@ class Trainer:
                 "Option 'cuda_graph': the loss scaler of fp16 looks at each step's gradients, which"
                 " a graph does not; leave the option out, or train in bf16 or tf32"
             )
-        self.optimizers.make_capturable()
-        return CapturedStep(self._step, CudaGraphs(self.device))
+        return CapturedStep(CudaGraphs(self.device), self.optimizers.capturable)
+
+    def _step_in_graph(self, batch: Interaction) -> dict[str, Tensor]:
+        """`_step`, captured if `cuda_graph` asks for that."""
+        if self._captured_step is None:
+            return self._step(batch)
+        return self._captured_step(self._step, batch)
 
     def _validate(
         self,
@@ -309,6 +313,8 @@ class Trainer:
             self.record.status = "running"
             with checkpoint.understanding(resume_file):
                 state.restore(self, payload["resume"])
+            if self._captured_step is not None:  # of moments that are no longer these
+                self._captured_step = self._capturing()
 
     @property
     def _saves_state(self) -> bool:

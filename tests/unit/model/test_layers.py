@@ -377,10 +377,31 @@ class TestMLPLayers:
         with torch.no_grad():
             torch.testing.assert_close(mlp(x), plain)
 
-    def test_normalisation_by_the_batch_stays_what_it_is(self) -> None:
+    def test_normalisation_in_the_products_under_autocast(self) -> None:
         mlp, x = MLPLayers([8, 7, 6, 5], bn=True), torch.randn(50, 8)
+        mlp(x)  # statistics
+        mlp.eval()
         with torch.no_grad():
-            assert torch.equal(mlp(x), mlp.mlp_layers(x))
+            exact = mlp(x)
+            with torch.autocast("cpu", torch.bfloat16):
+                torch.testing.assert_close(mlp(x).float(), exact, rtol=0.05, atol=0.05)
+
+    @pytest.mark.parametrize("changed", ["batch", "one batch", "hook", "no statistics", "plain"])
+    def test_normalisation_that_others_have_changed_stays_by_itself(self, changed: str) -> None:
+        mlp, x = MLPLayers([8, 7, 6, 5], bn=True), torch.randn(50, 8)
+        linear, norm = mlp.mlp_layers[1], mlp.mlp_layers[2]
+        mlp(x)
+        mlp.train(changed == "batch")
+        if changed == "one batch":
+            norm.train()
+        if changed == "hook":  # what pruning and spectral normalisation do, too
+            linear.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 1,))
+        if changed == "no statistics":
+            mlp.mlp_layers[2] = nn.BatchNorm1d(7, track_running_stats=False).eval()
+        if changed == "plain":
+            mlp.mlp_layers[2] = nn.BatchNorm1d(7, affine=False).eval()
+        with torch.no_grad():
+            torch.testing.assert_close(mlp(x), mlp.mlp_layers(x))
 
     def test_normal_initialisation(self) -> None:
         mlp = MLPLayers([400, 300], init_method="norm")
