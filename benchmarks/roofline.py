@@ -6,9 +6,9 @@ First the ceilings: matrix products (4096×256 by 256×256) in single precision 
 256 MB. Then, for each model and head, one training step: its floating-point operations, forward and
 backward, counted by torch's flop counter (matrix products only), and the bytes that its operators
 read and write, the optimiser's included, as if nothing stayed in a cache. Both divided by the
-seconds of a step, beside the ceilings. The floor is the time that the operations alone would take
-at the fastest of these ceilings. "others" is the cores that other
-programs kept busy meanwhile. Further `--key=value` are options of the runs.
+seconds of a step, beside the ceilings: that of products is the one of the type that the run's
+`precision` chose. The floor is the time that the operations alone would take at the fastest of
+these ceilings. "others" is the cores that other programs kept busy meanwhile. Further `--key=value` are options of the runs.
 """
 
 from __future__ import annotations
@@ -90,18 +90,19 @@ def measure(model: str, head: str, arguments: argparse.Namespace, options: Any) 
     answers = [driver.train(steps=arguments.steps) for _ in range(arguments.repeats)]
     seconds = min(answer["seconds"] for answer in answers) / arguments.steps
     return {
-        "model": model, "head": head, "seconds": seconds, "gflop": gflop, "gb": gigabytes,
+        "model": model, "head": head, "precision": driver.trainer.model.precision.name,
+        "seconds": seconds, "gflop": gflop, "gb": gigabytes,
         "others": watch.others(),
     }  # fmt: skip
 
 
 def row(cell: dict[str, Any], limits: dict[str, float]) -> list[str]:
     """A cell's line of the table."""
-    product = max(value for name, value in limits.items() if name.startswith("fp32"))
+    product = max(v for name, v in limits.items() if name.startswith(cell["precision"]))
     fastest = max(value for name, value in limits.items() if "GFLOP" in name)
     flops, traffic = cell["gflop"] / cell["seconds"], cell["gb"] / cell["seconds"]
     return [
-        cell["model"], cell["head"], f"{1000 * cell['seconds']:.1f}", f"{cell['gflop']:.2f}",
+        cell["model"], cell["head"], cell["precision"], f"{1000 * cell['seconds']:.1f}", f"{cell['gflop']:.2f}",
         f"{flops:.0f}", f"{flops / product:.0%}", f"{1000 * cell['gb']:,.0f}", f"{traffic:.1f}",
         f"{traffic / limits['copy, GB/s']:.0%}", f"{1000 * cell['gflop'] / fastest:.1f}",
         f"{cell['others']:.2f}",
@@ -125,7 +126,7 @@ def main() -> None:
     limits["others"] = watch.others()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")
     print(markdown(["ceiling", "measured"], [[n, f"{v:,.1f}"] for n, v in limits.items()]), "\n")
-    header = ["model", "head", "ms/step", "GFLOP/step", "GFLOP/s", "of fp32 ceiling", "MB/step",
+    header = ["model", "head", "precision", "ms/step", "GFLOP/step", "GFLOP/s", "of its ceiling", "MB/step",
               "GB/s", "of copy", "floor, ms", "others"]  # fmt: skip
     cells = [measure(m, head, arguments, options) for m in arguments.models for head in HEADS]
     print(markdown(header, (row(cell, limits) for cell in cells)))
