@@ -8,7 +8,8 @@ backward, counted by torch's flop counter (matrix products only), and the bytes 
 read and write, the optimiser's included, as if nothing stayed in a cache. Both divided by the
 seconds of a step, beside the ceilings: that of products is the one of the type that the run's
 `precision` chose. The floor is the time that the operations alone would take at the fastest of
-these ceilings. "others" is the cores that other programs kept busy meanwhile. Further `--key=value` are options of the runs.
+these ceilings. "others" is the cores that other programs kept busy meanwhile. Further
+`--key=value` are options of the runs.
 """
 
 from __future__ import annotations
@@ -102,7 +103,8 @@ def row(cell: dict[str, Any], limits: dict[str, float]) -> list[str]:
     fastest = max(value for name, value in limits.items() if "GFLOP" in name)
     flops, traffic = cell["gflop"] / cell["seconds"], cell["gb"] / cell["seconds"]
     return [
-        cell["model"], cell["head"], cell["precision"], f"{1000 * cell['seconds']:.1f}", f"{cell['gflop']:.2f}",
+        cell["model"], cell["head"], cell["precision"],
+        f"{1000 * cell['seconds']:.1f}", f"{cell['gflop']:.2f}",
         f"{flops:.0f}", f"{flops / product:.0%}", f"{1000 * cell['gb']:,.0f}", f"{traffic:.1f}",
         f"{traffic / limits['copy, GB/s']:.0%}", f"{1000 * cell['gflop'] / fastest:.1f}",
         f"{cell['others']:.2f}",
@@ -126,8 +128,8 @@ def main() -> None:
     limits["others"] = watch.others()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")
     print(markdown(["ceiling", "measured"], [[n, f"{v:,.1f}"] for n, v in limits.items()]), "\n")
-    header = ["model", "head", "precision", "ms/step", "GFLOP/step", "GFLOP/s", "of its ceiling", "MB/step",
-              "GB/s", "of copy", "floor, ms", "others"]  # fmt: skip
+    header = ["model", "head", "precision", "ms/step", "GFLOP/step", "GFLOP/s", "of its ceiling",
+              "MB/step", "GB/s", "of copy", "floor, ms", "others"]  # fmt: skip
     cells = [measure(m, head, arguments, options) for m in arguments.models for head in HEADS]
     print(markdown(header, (row(cell, limits) for cell in cells)))
     if arguments.json:
