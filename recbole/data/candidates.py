@@ -76,8 +76,9 @@ class Candidates:
     @property
     def positives(self) -> Tensor:
         """How many positives each user has: int64 [U]."""
-        before = torch.cat([self.starts.new_zeros(1), self.positive.cumsum(0)])  # [C + 1]
-        return before[self.starts].diff()
+        places = self.positive.nonzero().squeeze(1)
+        owners = torch.searchsorted(self.starts, places, right=True) - 1
+        return owners.bincount(minlength=len(self.users))
 
     def describe(self) -> str:
         """One line for the log."""
@@ -125,19 +126,20 @@ def draw(part: Dataset, mode: str, seed: int) -> Candidates:
 
     counts = item_counts(part)[id_of] if distribution == "pop" else None
     sampler = NegativeSampler(seen_up_to(part, name_of), counts)
+    lengths = torch.zeros(part.user_num, dtype=torch.int64)  # of the lists of all users
     chunks = [
-        _lists(chunk, sampler, number, name_of, generator)
+        _lists(chunk, sampler, number, name_of, generator, lengths)
         for chunk in pairs.by_user(most=max(1, _DRAWN_AT_ONCE // number))
     ]
-    users, items, rows, positive = (torch.cat(column) for column in zip(*chunks, strict=True))
-    distinct, lengths = users.unique_consecutive(return_counts=True)  # [U]
+    items, rows, positive = (torch.cat(column) for column in zip(*chunks, strict=True))
+    users = lengths.nonzero().squeeze(1)  # [U]
     return Candidates(
         part=str(part.part),
         mode=mode,
         seed=seed,
         fingerprint=fingerprint_of(part),
-        users=distinct,
-        starts=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
+        users=users.int(),
+        starts=torch.cat([lengths.new_zeros(1), lengths[users].cumsum(0)]),
         items=id_of.int().index_select(0, items),
         rows=rows,
         positive=positive,
@@ -150,10 +152,11 @@ def _lists(
     number: int,
     name_of: Tensor,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The lists of the users of some positives [P]: users, named items, rows, positive, each [C].
+    lengths: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The lists of the users of some positives [P]: named items, rows, positive, each [C].
 
-    By user and then by the items' names.
+    By user and then by the items' names. How many each user has is added to `lengths`.
     """
     # Sorted, and rid of repetitions, before it is looked up what was drawn: that is then fast.
     drawn, draws = sorted_draws(sampler.draw(pairs.users.repeat_interleave(number), generator))
@@ -174,13 +177,16 @@ def _lists(
     positive = torch.zeros(len(items) + len(own), dtype=torch.bool)
     positive[places] = True
     others = (~positive).nonzero().squeeze(1)
+    span = slice(int(pairs.users[0]), int(pairs.users[-1]) + 1)  # the users of this chunk
+    for listed in (users, pairs.users):
+        lengths[span] += (listed - span.start).bincount(minlength=span.stop - span.start)
     columns = []
-    for negatives, positives in ((users, pairs.users), (items, names), (rows, pairs.rows)):
+    for negatives, positives in ((items, names), (rows, pairs.rows)):
         column = torch.empty(len(positive), dtype=torch.int32)
         column[others] = negatives.int()
         column[places] = positives[order].int()
         columns.append(column)
-    return columns[0], columns[1], columns[2], positive
+    return columns[0], columns[1], positive
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,8 @@ class NegativeSampler:
         """
         users = torch.div(drawn, self._stride, rounding_mode="floor").clamp_(min=0)
         # Seen units of the user that stand before the drawn one.
-        after = torch.searchsorted(self._keys, drawn, right=True)  # [N]
+        # (NumPy's search gains more by their order than PyTorch's.)
+        after = torch.from_numpy(np.searchsorted(self._keys.numpy(), drawn.numpy(), side="right"))
         skipped = self._seen_before.index_select(0, after)
         skipped -= self._seen_before_user.index_select(0, users)
         unit = drawn - users * self._stride + skipped  # among all of the items' units

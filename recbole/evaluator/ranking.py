@@ -124,26 +124,28 @@ class CandidateRanking:
         finally:
             model.train(was_training)
 
-    def _sorted(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """The candidates' keys and indices, by user and then best first: [C], [C]."""
+    def _sorted(self, scores: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The candidates' keys, in pieces, and indices, by user and then best first: [C], [C]."""
         if not torch.isfinite(scores).all():
             bad = int((~torch.isfinite(scores)).sum())
             raise TrainingDivergedError(
                 f"Expected finite scores to rank by, got NaN or infinity in {bad} of {len(scores)}"
             )
-        # The lower a key, the better: user first, then the score turned round.
-        keys = (self._places << 32) + (2**31 - 1 - sortable(scores))
-        if keys.is_cuda:
-            return torch.sort(keys, stable=True)
         # On a CPU, whole users at a time, few enough for its caches.
-        chunks = [torch.sort(chunk, stable=True) for chunk in keys.split(self._chunks)]
-        starts = accumulate(self._chunks, initial=0)
-        orders = [order + start for (_, order), start in zip(chunks, starts, strict=False)]
-        return torch.cat([keys for keys, _ in chunks]), torch.cat(orders)
+        sizes = [len(scores)] if scores.is_cuda else self._chunks
+        pieces = zip(self._places.split(sizes), scores.split(sizes), strict=True)
+        # The lower a key, the better: user first, then the score turned round.
+        ordered = [
+            torch.sort((places << 32) + (2**31 - 1 - sortable(piece)), stable=True)
+            for places, piece in pieces
+        ]
+        starts = accumulate(sizes, initial=0)
+        orders = [order + start for (_, order), start in zip(ordered, starts, strict=False)]
+        return [keys for keys, _ in ordered], torch.cat(orders)
 
-    def _gauc(self, keys: Tensor, order: Tensor) -> float:
+    def _gauc(self, ordered: list[Tensor], order: Tensor) -> float:
         """From the keys in their order; the other way round the scores ascend."""
-        keys, positive = keys.flip(0), self._positive[order.flip(0)]
+        keys, positive = torch.cat(ordered).flip(0), self._positive[order.flip(0)]
         return mean_auc(*auc_sums(keys, positive, differs_from_previous(keys >> 32)))
 
 
