@@ -74,6 +74,7 @@ def measure(path: Path, arguments: argparse.Namespace) -> tuple[str, str]:
     saved = checkpoint.load(
         path, use_gpu=False, metrics=["NDCG", "Recall"], topk=[10, 20], valid_metric="NDCG@10",
         eval_args={"mode": arguments.mode}, data_path=arguments.data_path,
+        precision=arguments.precision,
     )  # fmt: skip
     config, model = saved.config, saved.build_model()
     _, _, test = data_preparation(config, create_dataset(config))
@@ -114,9 +115,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--data_path", default="dataset/")
+    parser.add_argument("--precision", default="auto")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"torch {torch.__version__}, {arguments.threads} threads, {arguments.mode}\n")
+    setting = f"{arguments.threads} threads, {arguments.mode}, precision {arguments.precision}"
+    print(f"torch {torch.__version__}, {setting}\n")
     rows = [measure(path, arguments) for path in arguments.checkpoint]
     print(
         "| checkpoint | model | rows | ranking s (CPU) | predicting s (CPU) | ratio | NDCG@10 |"
