@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from recbole.data.schema import Target
 from recbole.model import cin
 from recbole.model.field_major import SelfAttention, field_major
+from recbole.model.head import SupervisionOptions, build_head
 from recbole.model.layers import BaseFactorizationMachine, Dropout, LogitLayer
 from recbole.model.lookup import Index, look_up, sum_rows
 
@@ -61,20 +63,22 @@ def dropout() -> list[Step]:
     return [backward(lambda: plain(rows), rows), backward(lambda: ours(rows), rows)]
 
 
-def classes() -> list[Step]:
-    """Cross entropy and the click's log-odds of [B, 5] against those of [5, B]."""
-    logits, rating = torch.randn(ROWS, 5, requires_grad=True), torch.randint(5, (ROWS,))
+def rating_loss() -> list[Step]:
+    """λ CE + (1 − λ) BCE of [B, 5], as it is written down, against that of `SoftmaxHead`."""
+    logits, stars = torch.randn(ROWS, 5, requires_grad=True), torch.randint(1, 6, (ROWS,))
+    batch = {"rating": stars.float(), "label": (stars >= 4).float()}
+    levels = (1.0, 2.0, 3.0, 4.0, 5.0)
+    head = build_head(SupervisionOptions(multi_cls=5), Target("label", "rating", 4.0, levels))
 
-    def by_row() -> Tensor:
+    def plain() -> Tensor:
         click = logits[:, 3:].logsumexp(1) - logits[:, :3].logsumexp(1)
-        return F.cross_entropy(logits, rating) + click.mean()
+        ce = F.cross_entropy(logits, (batch["rating"] - 1).long())
+        return 0.7 * ce + 0.3 * F.binary_cross_entropy_with_logits(click, batch["label"])
 
-    def by_class() -> Tensor:
-        z = logits.T.contiguous()
-        click = z[3:].logsumexp(0) - z[:3].logsumexp(0)
-        return F.cross_entropy(z.unsqueeze(0), rating.unsqueeze(0)) + click.mean()
-
-    return [backward(by_row, logits), backward(by_class, logits)]
+    return [
+        backward(plain, logits),
+        backward(lambda: head.loss(logits, batch, None)["loss"], logits),
+    ]
 
 
 def relu_and_dropout() -> list[Step]:
@@ -159,7 +163,7 @@ def main() -> None:
         "attention, width 16": attention(16),
         "dropout, 256 wide": dropout(),
         "relu and dropout, 256 wide": relu_and_dropout(),
-        "rating head's loss": classes(),
+        "rating head's loss": rating_loss(),
         "logits, 5 wide": logits(),
         "embeddings, 16 wide": embeddings(),
         "first-order terms, 5 wide": first_order(),

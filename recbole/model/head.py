@@ -23,13 +23,19 @@ targets for the same head, the label alone as two classes, and the heads in `abl
 
 Numerically, p̂ is never computed on the way to the loss. With its levels split into negative and
 positive ones, log p̂ - log(1 - p̂) = logsumexp(z_positive) - logsumexp(z_negative): the click logit,
-exact for any logits, which goes into the binary cross entropy as it is.
+exact for any logits, which goes into the binary cross entropy as it is. Where both losses are taken
+at once, as in training, the click's is seen as a cross entropy, too: the gradient of -log p̂ is that
+of a cross entropy towards w_k = p_k / p̂ over the positive levels, their probabilities once the
+click is known. So the gradient of Eq. 13 is p - λ target - (1 - λ) w (`_MixedLoss`).
 
 Shapes: B batch, K logits.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from recbole.data.schema import Target
@@ -89,6 +95,71 @@ class SoftmaxHead(RatingHead):
     def class_scores(self, logits: Tensor) -> Tensor:
         """The logits themselves: p = softmax(z)."""
         return full_precision(logits)
+
+    def _losses(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+        if self.aggregate == "logit":
+            return super()._losses(logits, batch)
+        z = by_class(logits)
+        classes = self.class_targets(batch, z.dtype)
+        click = self._click_target(batch, self.positive_share, z.dtype)
+        loss, bce, ce, *_ = _MixedLoss.apply(z, classes, click, self.num_negative, self.ratio)
+        return {"loss": loss, "bce": bce, "ce": ce}
+
+
+class _MixedLoss(torch.autograd.Function):
+    """λ CE + (1 − λ) BCE (Eq. 10 to 13), in a third of the operations that autograd takes.
+
+    In a small model's step they are what the rating head costs. With q the wanted probability of a
+    click, the classes' probabilities given the click are w_k = q p_k / p̂ for positive classes and
+    (1 − q) p_k / (1 − p̂) for negative ones; BCE = − Σ_k w_k log(p̂ or 1 − p̂), and its gradient is
+    p − w, as that of CE is p − target.
+
+    Args:
+        z: logits [K, B].
+        target: the wanted probabilities of the classes [K, B].
+        click: q [B].
+        num_negative: how many classes are negative: the first ones.
+        ratio: λ.
+
+    Returns:
+        The loss, BCE and CE, scalars; log p and w, [K, B]. Only the loss has a gradient.
+
+    Raises:
+        RuntimeError: from the backward pass, if that is to be differentiated (`create_graph`).
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        z: Tensor, target: Tensor, click: Tensor, num_negative: int, ratio: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        rows = z.shape[1]
+        log_p = z.log_softmax(dim=0)
+        sides = [side.log_softmax(dim=0) for side in z.tensor_split([num_negative])]
+        given_side = torch.cat(sides)  # [K, B], the logarithms of p_k / p̂ or p_k / (1 − p̂)
+        w = given_side.exp()
+        w[:num_negative] *= 1 - click
+        w[num_negative:] *= click
+        bce = torch.dot(w.flatten(), given_side.sub_(log_p).flatten()) / rows
+        ce = torch.dot(target.flatten(), log_p.flatten()) / -rows
+        return torch.lerp(bce, ce, ratio), bce, ce, log_p, w
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _, target, _, _, ctx.ratio = inputs
+        _, bce, ce, log_p, w = output
+        ctx.mark_non_differentiable(bce, ce, log_p, w)
+        ctx.set_materialize_grads(False)  # it would fill [K, B] with zeros for these
+        ctx.save_for_backward(log_p, w, target)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor, None, None, None, None]:
+        if torch.is_grad_enabled():  # what once_differentiable lets pass if `grad` is a constant
+            raise RuntimeError("The rating head's loss has a first derivative, but no second one")
+        log_p, w, target = ctx.saved_tensors
+        of_z = log_p.exp().sub_(w, alpha=1 - ctx.ratio).sub_(target, alpha=ctx.ratio)
+        return of_z.mul_(grad / log_p.shape[1]), None, None, None, None
 
 
 _RATING_HEADS: dict[str, type[RatingHead]] = {

@@ -76,7 +76,7 @@ class Head(nn.Module):
 
         Parts: "bce" of the click; under a rating head "ce", or "mse" of a regression, of the
         rating; the model's "penalty", where it has one. All are means over the batch, in float32
-        even under autocast.
+        even under autocast. Parts are for the record: they may come without a gradient.
         """
         parts = self._losses(logits, batch)
         if penalty is None:
@@ -94,10 +94,15 @@ class Head(nn.Module):
             share_of_clicks: what the spread share ε of a smoothed target holds for the click.
         """
         click_logit = self.click_logit(logits)  # [B]
-        label = batch[self.label_field].to(click_logit.dtype)
+        target = self._click_target(batch, share_of_clicks, click_logit.dtype)
+        return F.binary_cross_entropy_with_logits(click_logit, target)
+
+    def _click_target(self, batch: Batch, share_of_clicks: float, dtype: torch.dtype) -> Tensor:
+        """The probability of a click that the click's loss asks for: [B]."""
+        label = batch[self.label_field].to(dtype)
         if self.smoothing:
-            label = label * (1 - self.smoothing) + share_of_clicks * self.smoothing
-        return F.binary_cross_entropy_with_logits(click_logit, label)
+            return label * (1 - self.smoothing) + share_of_clicks * self.smoothing
+        return label
 
 
 class RatingHead(Head):
@@ -108,7 +113,7 @@ class RatingHead(Head):
 
     Attributes:
         levels: the rating of each class, ascending: float32 [K].
-        boundaries: the ratings half-way between two levels: float32 [K - 1].
+        edges: the ratings half-way between two levels, after -inf and before inf: float32 [K + 1].
         num_negative: how many classes count as no click: the first ones.
         ratio: λ.
 
@@ -117,7 +122,7 @@ class RatingHead(Head):
     """
 
     levels: Tensor
-    boundaries: Tensor
+    edges: Tensor
     grades = True
 
     def __init__(self, options: SupervisionOptions, target: Target) -> None:
@@ -129,9 +134,10 @@ class RatingHead(Head):
         self.rating_field = scale.field
         values = torch.tensor(scale.levels, dtype=torch.float64)
         # Half-way between two levels, so that a rounded rating still falls into its class.
-        boundaries = (values[1:] + values[:-1]) / 2
+        edges = F.pad((values[1:] + values[:-1]) / 2, (1, 1), value=torch.inf)
+        edges[0] = -torch.inf
         self.register_buffer("levels", values.float(), persistent=False)  # [K]
-        self.register_buffer("boundaries", boundaries.float(), persistent=False)  # [K - 1]
+        self.register_buffer("edges", edges.float(), persistent=False)  # [K + 1]
 
     @property
     def num_classes(self) -> int:
@@ -140,9 +146,27 @@ class RatingHead(Head):
 
     def classes(self, batch: Batch) -> Tensor:
         """The class 0..K-1 of each rating: int64 [B]."""
-        rating = batch[self.rating_field].to(self.boundaries.dtype)
+        rating = batch[self.rating_field].to(self.edges.dtype)
         # For a handful of classes quicker than a search.
-        return (rating > self.boundaries.unsqueeze(1)).sum(dim=0)
+        return (rating > self.edges[1:-1].unsqueeze(1)).sum(dim=0)
+
+    def class_targets(self, batch: Batch, dtype: torch.dtype) -> Tensor:
+        """The probability of each class that the rating's loss asks for: [K, B].
+
+        That is 1 for the rating's class and 0 for the others, unless `smoothing` spreads some.
+        """
+        rating = batch[self.rating_field].to(self.edges.dtype)
+        # 1 above an edge, else 0: a comparison, and its conversion, would take five times as long.
+        above = (rating - self.edges.unsqueeze(1)).sign_().relu_()  # [K + 1, B]
+        target = (above[:-1] - above[1:]).to(dtype)
+        if self.smoothing:
+            return target * (1 - self.smoothing) + self.smoothing / self.num_classes
+        return target
+
+    @property
+    def positive_share(self) -> float:
+        """The share of the classes that are clicks, as a target spread over all of them holds."""
+        return 1 - self.num_negative / self.num_classes
 
     def class_scores(self, logits: Tensor) -> Tensor:
         """Log-probabilities of the classes, up to a constant in each row: [B, L] -> [B, K]."""
@@ -165,13 +189,8 @@ class RatingHead(Head):
     def _losses(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
         logits = by_class(logits).T  # laid out for both losses at once
         ((name, of_rating),) = self.rating_loss(logits, batch).items()
-        # A target spread over all classes holds its share of the positive ones for the click.
-        bce = self._bce(logits, batch, 1 - self.num_negative / self.num_classes)
-        return {
-            "loss": self.ratio * of_rating + (1 - self.ratio) * bce,
-            "bce": bce,
-            name: of_rating,
-        }
+        bce = self._bce(logits, batch, self.positive_share)
+        return {"loss": torch.lerp(bce, of_rating, self.ratio), "bce": bce, name: of_rating}
 
 
 def by_class(scores: Tensor) -> Tensor:

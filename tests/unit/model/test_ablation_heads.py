@@ -254,12 +254,12 @@ def test_smoothing_of_a_softmax(agg: str) -> None:
 
 def test_a_perfect_fit_to_smoothed_classes_fits_the_smoothed_click() -> None:
     """Both targets are of one distribution, so that they do not pull in different directions."""
-    head = head_of(label_smoothing=0.25)
     p = torch.tensor([[0.05, 0.05, 0.05, 0.8, 0.05]]).double()
     logits = p.log().requires_grad_()
     batch = {"rating": torch.tensor([4.0]).double(), "label": torch.tensor([1.0]).double()}
-    for name in ("ce", "bce"):
-        (gradient,) = torch.autograd.grad(head.loss(logits, batch, None)[name], logits)
+    for ratio in (0.0, 1.0):
+        head = head_of(label_smoothing=0.25, multi_ratio=ratio)
+        (gradient,) = torch.autograd.grad(head.loss(logits, batch, None)["loss"], logits)
         torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-12, rtol=0)
 
 

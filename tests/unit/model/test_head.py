@@ -13,7 +13,13 @@ from torch import Tensor
 
 from recbole.data.schema import Target
 from recbole.errors import ConfigError
-from recbole.model.head import BinaryHead, SoftmaxHead, SupervisionOptions, build_head
+from recbole.model.head import (
+    BinaryHead,
+    RatingHead,
+    SoftmaxHead,
+    SupervisionOptions,
+    build_head,
+)
 from tests.unit.model.stand_in import HALF_STARS, STARS
 
 TARGETS = {
@@ -24,9 +30,13 @@ TARGETS = {
 }
 
 
-def rating_head(classes: int, ratio: float = 0.7, agg: str = "prob") -> tuple[SoftmaxHead, int]:
+def rating_head(
+    classes: int, ratio: float = 0.7, agg: str = "prob", smoothing: float = 0.0
+) -> tuple[SoftmaxHead, int]:
     target, negative = TARGETS[classes]
-    options = SupervisionOptions(multi_cls=classes, multi_ratio=ratio, multi_agg=agg)
+    options = SupervisionOptions(
+        multi_cls=classes, multi_ratio=ratio, multi_agg=agg, label_smoothing=smoothing
+    )
     head = build_head(options, target)
     assert isinstance(head, SoftmaxHead)
     return head, negative
@@ -98,6 +108,78 @@ class TestSoftmaxHead:
         assert logits.grad is not None
         assert logits.grad.isfinite().all()
         assert logits.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("ratio", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize("classes", TARGETS)
+class TestLossOfBothAtOnce:
+    """`SoftmaxHead` takes both losses and their gradient at once, the other heads by autograd."""
+
+    def test_same_as_one_after_the_other(
+        self, classes: int, scale: float, ratio: float, smoothing: float
+    ) -> None:
+        head, _ = rating_head(classes, ratio, smoothing=smoothing)
+        logits, batch = rows(classes, scale)
+        logits = logits.double().requires_grad_()
+        found, plain = head.loss(logits, batch, None), RatingHead._losses(head, logits, batch)
+        assert list(found) == list(plain) == ["loss", "bce", "ce"]
+        for name, value in plain.items():
+            assert found[name].item() == pytest.approx(value.item(), rel=1e-7)
+        (gradient,) = torch.autograd.grad(3 * found["loss"], logits)
+        (expected,) = torch.autograd.grad(3 * plain["loss"], logits)
+        torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-12)
+
+    def test_over_several_models_together(
+        self, classes: int, scale: float, ratio: float, smoothing: float
+    ) -> None:
+        head, _ = rating_head(classes, ratio, smoothing=smoothing)
+        logits, batch = rows(classes, scale)
+        together = torch.stack([logits, logits.flip(0)]).requires_grad_()
+        batches = {name: torch.stack([column, column]) for name, column in batch.items()}
+
+        def one(z: Tensor, columns: dict[str, Tensor]) -> Tensor:
+            return head.loss(z, columns, None)["loss"]
+
+        losses = torch.func.vmap(one)(together, batches)
+        losses.sum().backward()
+        for number in range(2):
+            alone = together[number].detach().requires_grad_()
+            loss = one(alone, batch)
+            torch.testing.assert_close(losses[number], loss)
+            loss.backward()
+            torch.testing.assert_close(together.grad[number], alone.grad)
+
+
+def test_a_click_that_is_not_certain() -> None:
+    """Labels need not be 0 or 1, as they need not be for a binary model."""
+    head, _ = rating_head(5, 0.3)
+    logits, batch = rows(5, 2.0)
+    batch["label"] = torch.linspace(0, 1, 40)
+    found, plain = head.loss(logits, batch, None), RatingHead._losses(head, logits, batch)
+    torch.testing.assert_close(found, plain)
+
+
+def test_no_second_gradient_through_the_loss() -> None:
+    """Better none than a wrong one."""
+    head, _ = rating_head(5)
+    logits, batch = rows(5, 1.0)
+    logits.requires_grad_()
+    loss = head.loss(logits, batch, None)["loss"]
+    with pytest.raises(RuntimeError, match="no second one"):
+        torch.autograd.grad(loss, logits, create_graph=True)
+
+
+@pytest.mark.parametrize("classes", TARGETS)
+def test_class_targets_are_of_the_classes(classes: int) -> None:
+    head, _ = rating_head(classes)
+    target, _ = TARGETS[classes]
+    levels = torch.tensor(target.levels)
+    edges = (levels[1:] + levels[:-1]) / 2  # a rating half-way counts as the lower one
+    batch = {"rating": torch.cat([levels, levels - 0.01, levels + 0.01, edges])}
+    expected = torch.nn.functional.one_hot(head.classes(batch), classes).T
+    assert torch.equal(head.class_targets(batch, torch.float32), expected.float())
 
 
 @pytest.mark.parametrize("classes", TARGETS)
