@@ -173,9 +173,10 @@ class FirstOrderLinear(FieldRows):
         """Sum the weights of a batch's features: [B, output_dim]."""
         total: Tensor = self.bias
         for field, table in _pairs(self.token_seq_fields, self.token_seq_embedding_table):
-            total = total + sum_rows(table, _sequence_index(field, batch), padding=True)
+            total = sum_rows(table, _sequence_index(field, batch), padding=True, plus=total)
         if self.token_fields:
-            total = total + sum_rows(self.token_embedding_table, self._token_index(batch))
+            table, index = self.token_embedding_table, self._token_index(batch)
+            total = sum_rows(table, index, plus=total)
         dense = self.dense_rows(batch)  # [B, N, K]
         return total if dense is None else total + dense.sum(dim=1)
 

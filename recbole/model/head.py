@@ -139,8 +139,8 @@ class _MixedLoss(torch.autograd.Function):
         sides = [side.log_softmax(dim=0) for side in z.tensor_split([num_negative])]
         given_side = torch.cat(sides)  # [K, B], the logarithms of p_k / p̂ or p_k / (1 − p̂)
         w = given_side.exp()
-        w[:num_negative] *= 1 - click
-        w[num_negative:] *= click
+        w[:num_negative].mul_(1 - click)
+        w[num_negative:].mul_(click)
         bce = torch.dot(w.flatten(), given_side.sub_(log_p).flatten()) / rows
         ce = torch.dot(target.flatten(), log_p.flatten()) / -rows
         return torch.lerp(bce, ce, ratio), bce, ce, log_p, w

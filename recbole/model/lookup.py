@@ -111,18 +111,24 @@ def look_up(table: nn.Embedding, index: Index) -> Tensor:
     return _Rows.apply(table.weight, index.rows, index)
 
 
-def sum_rows(table: nn.Embedding, index: Index, padding: bool = False) -> Tensor:
+def sum_rows(
+    table: nn.Embedding, index: Index, padding: bool = False, plus: Tensor | None = None
+) -> Tensor:
     """Return the sum of the rows of `table` at an index: [B, N] -> [B, width].
 
     With `padding` row 0 is left out. On a CPU without the rows themselves, [B, N, width].
+    `plus`, [B, width] or [width], is added.
     """
     if _is_left_to_pytorch(table, index):
         rows = full_precision(table(index.rows))  # [B, N, width]
-        return (rows * (index.rows != 0).unsqueeze(-1) if padding else rows).sum(dim=1)
-    if padding and table.num_embeddings <= _SHORT:
+        total = (rows * (index.rows != 0).unsqueeze(-1) if padding else rows).sum(dim=1)
+    elif padding and table.num_embeddings <= _SHORT:
+        counts = index.counts(table.num_embeddings)
         with torch.autocast("cpu", enabled=False):  # a sum, if written as a product
-            return index.counts(table.num_embeddings) @ table.weight
-    return _SummedRows.apply(table.weight, index.rows, 0 if padding else None, index)
+            return counts @ table.weight if plus is None else plus.addmm(counts, table.weight)
+    else:
+        total = _SummedRows.apply(table.weight, index.rows, 0 if padding else None, index)
+    return total if plus is None else total + plus
 
 
 def mean_rows(table: nn.Embedding, index: Index) -> Tensor:
