@@ -3,17 +3,18 @@
     python benchmarks/compare.py                                    training and evaluation
     python benchmarks/compare.py --parts whole start --models WideDeep DCNV2
     python benchmarks/compare.py --peers recbole fuxictr deepctr --models DCNV2
-    python benchmarks/compare.py --parts heads --steps 10 --repeats 15
+    python benchmarks/compare.py --parts heads --steps 20 --repeats 15
 
 Parts: `speed` (training and evaluation rows/s), `ranking` (each positive of the test part among 100
-sampled negatives), `heads` (multi_cls=5 beside binary, this project alone), `whole` (run_recbole.py
-from start to end), `start` (--help, and importing the package). A peer runs under a Python of its
-own, which is built from the versions in `benchmarks/peers/` unless `--peer-python` names one. Each
-side is a process, which first trains for about an epoch, since the time of a step depends on what
-the weights are; then they work in turns, forwards and backwards, and a ratio is that of two turns
-of one round: median (lowest–highest). "others" is the most cores that other programs kept busy in a
-turn: where that is above what the measurement leaves idle by 0.15, the figure is spoilt. Further
-`--key=value` are options of this project's runs.
+sampled negatives), `heads` (multi_cls=5 beside binary, this project alone: in one process, a batch
+of each by turns), `whole` (run_recbole.py from start to end), `start` (--help, and importing the
+package). A peer runs under a Python of its own, which is built from the versions in
+`benchmarks/peers/` unless `--peer-python` names one. Each side is a process, which first trains for
+about an epoch, since the time of a step depends on what the weights are; then they work in turns,
+forwards and backwards, and a ratio is that of two turns of one round: median (lowest–highest).
+"others" is the most cores that other programs kept busy in a turn: where that is above what the
+measurement leaves idle by 0.15, the figure is spoilt. Further `--key=value` are options of this
+project's runs.
 """
 
 from __future__ import annotations
@@ -137,9 +138,18 @@ def compare(
 def head_turns(
     model: str, options: Mapping[str, Any], arguments: argparse.Namespace
 ) -> dict[str, list[Answer]]:
-    """Training under both heads in turns: short ones, so that a pair sees the same machine."""
-    drivers = [ours(head, **{**options, **extra}) for head, extra in HEADS.items()]
-    return compare(model, drivers, {"train": {"steps": arguments.steps}}, arguments)["train"]
+    """Training under both heads, a batch of each by turns in one process."""
+    repeats, patience, threads = arguments.repeats, arguments.patience, arguments.threads
+    wanted = request(model, arguments.dataset, arguments)
+    with Side(ours("both heads", "heads_driver.py", **options), threads) as side:
+        side.open({**wanted, "heads": HEADS})
+        side.ask("train", steps=arguments.warm_up)
+        (turns,) = ask_in_turns(
+            [side], "train", repeats, patience, threads, steps=arguments.steps
+        ).values()
+    found = {head: [{**turn[head], "others": turn["others"]} for turn in turns] for head in HEADS}
+    tell(f"{model}, heads: {tables.brief(found)}")
+    return found
 
 
 def whole_turns(

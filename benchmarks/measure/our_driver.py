@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ class OurDriver:
         trainer.options = trainer.options.model_copy(update={"epochs": trainer.epoch + 1})
         trainer.fit(loader, saved=False, verbose=False)
         return {"seconds": trainer.record.epochs[-1].train_seconds, "rows": loader.num_rows}
+
+    def batches_trained(self, steps: int) -> Iterator[int]:
+        """Train on as many random rows, batch by batch, as an epoch does: the rows of each."""
+        trainer = self.trainer
+        trainer.model.train()
+        for batch in self._loader(steps).batches():
+            trainer.losses.add(trainer._step_in_graph(batch))
+            yield len(batch)
 
     def _loader(self, steps: int | None) -> Loader:
         if steps is None:

@@ -48,10 +48,11 @@ class Driver:
     reads_export: bool = False
 
 
-def ours(name: str = "this project", **options: Any) -> Driver:
+def ours(name: str = "this project", script: str = "our_driver.py", **options: Any) -> Driver:
     """This checkout, under the interpreter that runs now."""
-    script = ROOT / "benchmarks" / "measure" / "our_driver.py"
-    return Driver(name, sys.executable, script, {"PYTHONPATH": str(ROOT)}, options)
+    benchmarks = ROOT / "benchmarks"
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{benchmarks}"}
+    return Driver(name, sys.executable, benchmarks / "measure" / script, path, options)
 
 
 def with_threads(environment: Mapping[str, str], threads: int | None) -> dict[str, str]:

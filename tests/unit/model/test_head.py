@@ -18,6 +18,7 @@ from recbole.model.head import (
     RatingHead,
     SoftmaxHead,
     SupervisionOptions,
+    _MixedLoss,
     build_head,
 )
 from tests.unit.model.stand_in import HALF_STARS, STARS
@@ -152,23 +153,53 @@ class TestLossOfBothAtOnce:
             torch.testing.assert_close(together.grad[number], alone.grad)
 
 
-def test_a_click_that_is_not_certain() -> None:
-    """Labels need not be 0 or 1, as they need not be for a binary model."""
+@pytest.mark.parametrize("label", ["as the rating says", "not as it says", "not certain"])
+def test_loss_of_both_at_once_for_any_label(label: str) -> None:
     head, _ = rating_head(5, 0.3)
     logits, batch = rows(5, 2.0)
-    batch["label"] = torch.linspace(0, 1, 40)
+    logits = logits.double().requires_grad_()
+    if label == "not certain":
+        batch["label"] = torch.linspace(0, 1, 40)
+    elif label == "not as it says":
+        batch["label"] = 1 - batch["label"]
     found, plain = head.loss(logits, batch, None), RatingHead._losses(head, logits, batch)
     torch.testing.assert_close(found, plain)
+    gradients = [torch.autograd.grad(parts["loss"], logits)[0] for parts in (found, plain)]
+    torch.testing.assert_close(*gradients)
 
 
-def test_no_second_gradient_through_the_loss() -> None:
-    """Better none than a wrong one."""
+@pytest.mark.parametrize("classes", TARGETS)
+def test_derivatives_of_the_loss(classes: int) -> None:
+    """The first and the second, against finite differences."""
+    head, _ = rating_head(classes, 0.3)
+    logits, batch = rows(classes, 2.0, count=4)
+    point = logits.double().requires_grad_()
+
+    def loss(z: Tensor) -> Tensor:
+        return head.loss(z, batch, None)["loss"]
+
+    assert torch.autograd.gradcheck(loss, point)
+    assert torch.autograd.gradgradcheck(loss, point)
+    (expected,) = torch.autograd.grad(loss(point), point)
+    torch.testing.assert_close(torch.func.grad(loss)(point.detach()), expected)
+
+
+def test_mapping_over_another_dimension() -> None:
+    pieces = torch.rand(5, 2, 7), torch.rand(5, 7, 2), torch.rand(5, 7)  # z, target, side
+    mapped = torch.func.vmap(_MixedLoss.apply, in_dims=(1, 2, None, None, None))(*pieces, 3, 0.3)
+    for number in range(2):
+        alone = _MixedLoss.apply(pieces[0][:, number], pieces[1][..., number], pieces[2], 3, 0.3)
+        torch.testing.assert_close([part[number] for part in mapped], list(alone))
+
+
+def test_the_same_logits_under_several_batches() -> None:
     head, _ = rating_head(5)
-    logits, batch = rows(5, 1.0)
-    logits.requires_grad_()
-    loss = head.loss(logits, batch, None)["loss"]
-    with pytest.raises(RuntimeError, match="no second one"):
-        torch.autograd.grad(loss, logits, create_graph=True)
+    logits, batch = rows(5, 2.0)
+    batches = {name: torch.stack([column, column.flip(0)]) for name, column in batch.items()}
+    losses = torch.func.vmap(lambda columns: head.loss(logits, columns, None)["loss"])(batches)
+    for number in range(2):
+        alone = {name: column[number] for name, column in batches.items()}
+        torch.testing.assert_close(losses[number], head.loss(logits, alone, None)["loss"])
 
 
 @pytest.mark.parametrize("classes", TARGETS)
