@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,8 +69,10 @@ def main() -> None:
             _print(TITLES[do], table)
         figures |= found
     if "heads" in arguments.parts:
-        figures["heads"] = {m: head_turns(m, options, arguments) for m in arguments.models}
-        _print(TITLES["heads"], tables.head_costs(figures["heads"], *HEADS))
+        for name, more in head_options(arguments.precision).items():
+            wanted = {**options, **more}
+            figures[name] = {m: head_turns(m, wanted, arguments) for m in arguments.models}
+            _print(f"Cost in training: {name}", tables.head_costs(figures[name], *HEADS))
     if "whole" in arguments.parts:
         recbole = peers["recbole"]
         figures["whole"] = {m: whole_turns(m, own[0], recbole, arguments) for m in arguments.models}
@@ -91,7 +93,6 @@ TITLES = {
     "train": "Training",
     "evaluate": "Evaluation of the test part",
     "rank": "Ranking, candidates drawn",
-    "heads": "Cost of the rating head in training",
 }
 
 
@@ -133,6 +134,12 @@ def compare(
             found[do] = ask_in_turns(able, do, repeats, patience, threads, **given)
             tell(f"{model}, {do}: {tables.brief(found[do])}")
     return found
+
+
+def head_options(precisions: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What `heads` runs under: the precisions asked for, or else the options' own."""
+    under = {f"heads, {precision}": {"precision": precision} for precision in precisions}
+    return under or {"heads": {}}
 
 
 def head_turns(
@@ -188,7 +195,12 @@ def _parser() -> argparse.ArgumentParser:
                         help="batches of training before the first turn")  # fmt: skip
     parser.add_argument("--repeats", type=int, default=3, help="rounds of turns")
     parser.add_argument("--epochs", type=int, default=5, help="of a whole run")
-    parser.add_argument("--precision", nargs="+", default=[], help="this project under these too")
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        default=[],
+        help="this project under these too; heads: under these only",
+    )
     return parser
 
 

@@ -32,11 +32,12 @@ def test_memory(tmp_path, arguments, titles):
 def test_heads(movielens_100k, tmp_path):
     command = [sys.executable, COMPARE, "--parts", "heads", "--models", "NFM",
                "--dataset=ml-100k", f"--data_path={movielens_100k}", f"--json={tmp_path / 'json'}",
-               "--steps=3", "--warm_up=30", "--repeats=2", "--patience=0"]  # fmt: skip
+               "--steps=3", "--warm_up=30", "--repeats=2", "--patience=0",
+               "--precision", "fp32"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2].startswith("| NFM | ")
-    found = json.loads((tmp_path / "json").read_text())["heads"]["NFM"]
+    found = json.loads((tmp_path / "json").read_text())["heads, fp32"]["NFM"]
     assert set(found) == {"binary", "multi_cls=5"}
     for turns in found.values():
         assert [turn["rows"] for turn in turns] == [3 * 4096] * 2
