@@ -64,7 +64,8 @@ class OurDriver:
         trainer = self.trainer
         trainer.model.train()
         for batch in self._loader(steps).batches():
-            trainer.losses.add(trainer._step_in_graph(batch))
+            if trainer.losses.add(trainer._step_in_graph(batch)):
+                trainer._check_finite(self.train_data)  # a diverged model's steps are no figure
             yield len(batch)
 
     def _loader(self, steps: int | None) -> Loader:
