@@ -87,9 +87,9 @@ class _Route(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """What is computed of a layer: its live maps, from the live ones of the layer below.
+    """What is worked on of a layer: some of its maps, from those of the layer below.
 
-    S and H count live maps only, here and in what works on such layers.
+    S and H count these only, here and in what works on such layers.
     """
 
     weight: Tensor  # [S, F·H]
@@ -108,31 +108,41 @@ class _CIN(torch.autograd.Function):
     exist for as many rows as leave them in a CPU's cache, and are made again when the gradient
     needs them; only the layers' results are kept for the backward pass, each part's in one piece.
 
-    A map that is 0 for all rows, as training under a penalty leaves about half of them, is dead: it
-    adds nothing to the next layer, and relu hands no gradient down to it. It is left out.
+    A map that is 0 for all rows is dead: it adds nothing to the next layer, and relu hands no
+    gradient down to it. About 40 % of the maps are dead from the start, and half of them after
+    training under a penalty. The forward pass leaves out those of which `_may_live` tells in
+    advance, the backward pass all of them.
     """
 
     @staticmethod
     def forward(
         routes: tuple[_Route, ...], keep: bool, embeddings: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, ...]:
-        alive = _alive(routes, embeddings, parameters)
-        layers = _live_layers(routes, embeddings, parameters, alive)
+        computed = _may_live(routes, embeddings, parameters)
+        layers = _layers(routes, embeddings, parameters, computed)
         pooled = embeddings.new_zeros(len(embeddings), routes[-1].place.stop)
-        kept = [embeddings.new_empty(len(a), embeddings[:, 0].numel()) for a in alive if keep]
+        kept = [embeddings.new_empty(len(a), embeddings[:, 0].numel()) for a in computed if keep]
+        looks = keep and _can_tell(embeddings)
+        totals = [torch.zeros_like(layer.bias) for layer in layers]
         space = _Space(embeddings, layers)
         for rows in _parts(embeddings):
             part = embeddings[rows]  # [b, F, D]
             fields = maps = part.transpose(0, 1).flatten(1)  # [F, n]
             for depth, layer in enumerate(layers):
                 products = space.products(maps, fields).flatten(0, 1)  # [F·H, n]
-                out = _of_part(kept[depth], rows, part, layer) if keep else None
+                out = _of_part(kept[depth], rows, part, len(layer.outputs)) if keep else None
                 bias = layer.bias.unsqueeze(1)
                 maps = torch.addmm(bias, layer.weight, products, out=out).relu_()  # [S, n]
                 shown = maps[len(maps) - layer.shown :].unflatten(1, part[:, 0].shape)
                 pooled[rows, layer.columns] = shown.sum(2).T
+                if looks:
+                    totals[depth] += maps.sum(1)
                 maps = maps[: layer.handed_on]
-        return pooled, *alive, *kept
+        alive = [which.clone() for which in computed]
+        if looks:
+            for which, total in zip(alive, totals, strict=True):
+                which.masked_scatter_(which, (total <= 0).logical_not())  # NaN lives
+        return pooled, *computed, *alive, *kept
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -153,8 +163,10 @@ class _CIN(torch.autograd.Function):
             return (None,) * len(ctx.needs_input_grad)
         embeddings, *others = ctx.saved_tensors
         count = len(ctx.routes)
-        parameters, alive, kept = others[: 2 * count], others[2 * count : -count], others[-count:]
-        layers = _live_layers(ctx.routes, embeddings, parameters, alive)
+        parameters, others = others[: 2 * count], others[2 * count :]
+        computed, alive, kept = (others[i * count : (i + 1) * count] for i in range(3))
+        layers = _layers(ctx.routes, embeddings, parameters, alive)
+        results = [_Results.of(*each) for each in zip(kept, computed, alive, strict=True)]
         shown_grads = [grad.T[layer.columns] for layer in layers]  # [shown, B]
         wide = torch.promote_types(grad.dtype, torch.float)
         weight_grads = [torch.zeros_like(layer.weight, dtype=wide) for layer in layers]
@@ -164,14 +176,13 @@ class _CIN(torch.autograd.Function):
         for rows in _parts(embeddings):
             part = embeddings[rows]  # [b, F, D]
             fields = part.transpose(0, 1).flatten(1)  # [F, n]
+            output = results[-1].of_part(rows, part)  # [S, n]
             grad_fields = torch.zeros_like(fields)
             grad_maps = torch.empty_like(fields[:0])  # of what the layer above was handed
             for depth in reversed(range(count)):
-                layer, maps = layers[depth], fields
-                if depth:
-                    below = layers[depth - 1]
-                    maps = _of_part(kept[depth - 1], rows, part, below)[: below.handed_on]  # [H, n]
-                output = _of_part(kept[depth], rows, part, layer)  # [S, n]
+                layer = layers[depth]
+                below = results[depth - 1].of_part(rows, part) if depth else fields
+                maps = below[: len(layer.inputs) // len(fields)]  # [H, n]
                 grad_out = space.grad_out(output)  # [S, n]
                 alone = len(output) - layer.shown  # maps that only the next layer reads
                 grad_out[:alone] = grad_maps[:alone]
@@ -185,6 +196,7 @@ class _CIN(torch.autograd.Function):
                 grad_products = space.grad_products(layer.weight, grad_out).view_as(products)
                 grad_fields += torch.mul(grad_products, maps, out=products).sum(1)
                 grad_maps = grad_products.mul_(fields.unsqueeze(1)).sum(0)  # [H, n]
+                output = below
             grad_fields += grad_maps  # the fields are the first layer's maps, too
             grad_embeddings[rows] = grad_fields.unflatten(1, part[:, 0].shape).transpose(0, 1)
         grads = []
@@ -200,7 +212,7 @@ class _CIN(torch.autograd.Function):
         return None, None, grad_embeddings, *grads
 
 
-def _alive(
+def _may_live(
     routes: Sequence[_Route], embeddings: Tensor, parameters: Sequence[Tensor]
 ) -> list[Tensor]:
     """Which maps of each layer may differ from 0 for some row, as bounds tell: bool, [S] each.
@@ -211,14 +223,14 @@ def _alive(
     """
     if not _can_tell(embeddings):
         return [torch.ones_like(bias, dtype=torch.bool) for bias in parameters[1::2]]
-    alive, wide = [], torch.promote_types(embeddings.dtype, torch.float)
-    of_fields = of_maps = embeddings.abs().amax((0, 2)).to(wide)  # [F]
+    may_live, wide = [], torch.promote_types(embeddings.dtype, torch.float)
+    of_fields = of_maps = embeddings.abs().amax(0).amax(1).to(wide)  # [F]
     for route, weight, bias in zip(routes, parameters[::2], parameters[1::2], strict=True):
         of_products = torch.outer(of_fields, of_maps).flatten()  # [F·H]
         bound = bias + _SLACK * (weight.abs().to(wide) @ of_products)  # [S]
-        alive.append((bound <= 0).logical_not())
+        may_live.append((bound <= 0).logical_not())
         of_maps = bound[: route.handed_on].clamp(min=0)
-    return alive
+    return may_live
 
 
 def _can_tell(tensor: Tensor) -> bool:
@@ -226,18 +238,18 @@ def _can_tell(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.numel() > 0 and not torch.compiler.is_compiling()
 
 
-def _live_layers(
+def _layers(
     routes: Sequence[_Route],
     embeddings: Tensor,
     parameters: Sequence[Tensor],
-    alive: Sequence[Tensor],
+    chosen: Sequence[Tensor],
 ) -> list[_Layer]:
-    """What is left of the layers without their dead maps."""
+    """What is left of the layers with some of their maps, given as bool, [S] each."""
     layers = []
     fields = torch.arange(embeddings.shape[1], device=embeddings.device)
     maps, number = fields, len(fields)  # the live ones that come in, and how many there are in all
     for route, weight, bias, of_layer in zip(
-        routes, parameters[::2], parameters[1::2], alive, strict=True
+        routes, parameters[::2], parameters[1::2], chosen, strict=True
     ):
         outputs, handed_on = _places(of_layer), _places(of_layer[: route.handed_on])
         inputs = (fields.unsqueeze(1) * number + maps).flatten()
@@ -251,11 +263,31 @@ def _live_layers(
     return layers
 
 
-def _places(alive: Tensor) -> Tensor:
+def _places(chosen: Tensor) -> Tensor:
     """Where a vector of bool is True; where that can't be told, everywhere."""
-    if _can_tell(alive):
-        return alive.nonzero().squeeze(1)
-    return torch.arange(len(alive), device=alive.device)
+    if _can_tell(chosen):
+        return chosen.nonzero().squeeze(1)
+    return torch.arange(len(chosen), device=chosen.device)
+
+
+class _Results(NamedTuple):
+    """Maps of a layer, some of those that were computed."""
+
+    kept: Tensor  # the results of a part after those of the other, each [computed, n]
+    computed: int
+    chosen: Tensor | None  # which of them; None: all
+
+    @classmethod
+    def of(cls, kept: Tensor, computed: Tensor, chosen: Tensor) -> _Results:
+        """Where a layer's results are: which were computed and which are chosen are bool [S]."""
+        places = _places(computed)
+        among = _places(chosen.index_select(0, places))
+        return cls(kept, len(places), among if len(among) < len(places) else None)
+
+    def of_part(self, rows: slice, part: Tensor) -> Tensor:
+        """The chosen ones of some rows: [S, n]."""
+        maps = _of_part(self.kept, rows, part, self.computed)
+        return maps if self.chosen is None else maps.index_select(0, self.chosen)
 
 
 class _Space:
@@ -304,10 +336,10 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total += left @ right
 
 
-def _of_part(kept: Tensor, rows: slice, part: Tensor, layer: _Layer) -> Tensor:
-    """Where the result of a layer for some rows is kept, in one piece: [.., B·D] -> [S, n]."""
-    start = rows.start * part.shape[2] * len(kept)
-    shape = len(layer.outputs), part[:, 0].numel()
+def _of_part(kept: Tensor, rows: slice, part: Tensor, count: int) -> Tensor:
+    """Where so many maps of some rows are kept, in one piece: [.., B·D] -> [count, n]."""
+    start = rows.start * part.shape[2] * count
+    shape = count, part[:, 0].numel()
     return kept.view(-1)[start : start + math.prod(shape)].view(shape)
 
 

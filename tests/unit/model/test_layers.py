@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole.errors import ConfigError
-from recbole.model.cin import CompressedInteractionNetwork, _alive
+from recbole.model.cin import CompressedInteractionNetwork, _layers, _may_live
 from recbole.model.context_aware_recommender.dcnv2 import CrossNetwork, MixedCrossNetwork
 from recbole.model.context_aware_recommender.eulernet import (
     EulerInteractionLayer,
@@ -81,7 +81,7 @@ def test_a_map_that_a_cin_leaves_out_is_dead(scale: float) -> None:
         layer.weight.data[::2] *= scale
     embeddings = torch.randn(50, 3, 4)
     parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
-    alive = _alive(cin.routes, embeddings, parameters)
+    alive = _may_live(cin.routes, embeddings, parameters)
     fields = maps = embeddings.transpose(0, 1).flatten(1)
     for layer, route, lives in zip(cin.layers, cin.routes, alive, strict=True):
         products = (fields.unsqueeze(1) * maps).flatten(0, 1)
@@ -90,6 +90,32 @@ def test_a_map_that_a_cin_leaves_out_is_dead(scale: float) -> None:
         if scale < 0.01:  # then the bias decides
             assert torch.equal(lives[::2], layer.bias[::2] > 0)
         maps = maps[: route.handed_on]
+
+
+def test_the_gradient_of_a_cin_leaves_out_the_maps_that_turn_out_dead(monkeypatch) -> None:
+    """Bounds can't tell of these, whose products all happen to be negative."""
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
+    for layer in cin.layers:
+        layer.weight.data.abs_()
+        layer.bias.data.zero_()
+    cin.layers[0].weight.data[[0, 3]] *= -1  # one is handed on, the other is shown
+    embeddings = torch.rand(9, 3, 4, requires_grad=True)
+    sizes = []
+
+    def layers_of(*arguments):
+        found = _layers(*arguments)
+        sizes.append([tuple(layer.weight.shape) for layer in found])
+        return found
+
+    monkeypatch.setattr("recbole.model.cin._layers", layers_of)
+    fast, slow = cin(embeddings), naive_cin(cin, embeddings)
+    torch.testing.assert_close(fast, slow)
+    leaves = [embeddings, *cin.parameters()]
+    fast_grad = torch.autograd.grad(fast.square().sum(), leaves)
+    assert sizes == [[(4, 9), (6, 6)], [(2, 9), (6, 3)]]
+    slow_grad = torch.autograd.grad(slow.square().sum(), leaves)
+    for a, b in zip(fast_grad, slow_grad, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("direct", [False, True])
@@ -120,9 +146,9 @@ def test_cin_under_autocast(monkeypatch) -> None:
 
     def alive(*arguments):
         seen.append((torch.is_autocast_enabled("cpu"), arguments[1].dtype))
-        return _alive(*arguments)
+        return _may_live(*arguments)
 
-    monkeypatch.setattr("recbole.model.cin._alive", alive)
+    monkeypatch.setattr("recbole.model.cin._may_live", alive)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = cin(embeddings)
     assert seen == [(False, torch.bfloat16)]
