@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from recbole.model.mapping import one_by_one
+from recbole.model.mapping import in_order, one_by_one
 
 #: n of the rows worked on at a time.
 _COLUMNS = {"cpu": 2304}
@@ -115,6 +115,7 @@ class _CIN(torch.autograd.Function):
     """
 
     @staticmethod
+    @in_order
     def forward(
         routes: tuple[_Route, ...], keep: bool, embeddings: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, ...]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole.model.layers import Dropout
-from recbole.model.mapping import one_by_one
+from recbole.model.mapping import in_order, one_by_one
 from recbole.model.precision import full_precision
 
 
@@ -55,6 +55,7 @@ class _RowProducts(torch.autograd.Function):
     """`multiply_rows`, whose gradients are such products, too."""
 
     @staticmethod
+    @in_order
     def forward(left: Tensor, right: Tensor) -> Tensor:
         return _row_products(left, right)
 

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from recbole.errors import ConfigError, did_you_mean
-from recbole.model.mapping import one_by_one
+from recbole.model.mapping import in_order, one_by_one
 
 _ACTIVATIONS: dict[str, type[nn.Module] | None] = {
     "sigmoid": nn.Sigmoid,
@@ -94,6 +94,7 @@ class _Masked(torch.autograd.Function):
     """scale × keep × input, in one pass over memory each way."""
 
     @staticmethod
+    @in_order
     def forward(input: Tensor, keep: Tensor, scale: float) -> Tensor:
         return torch.addcmul(input.new_zeros(()), input, keep, value=scale)
 
@@ -117,6 +118,7 @@ class _MaskedRelu(torch.autograd.Function):
     """scale × keep × relu(input), in place, whose gradient is scale where the output is not 0."""
 
     @staticmethod
+    @in_order
     def forward(input: Tensor, keep: Tensor, scale: float) -> Tensor:
         input.clamp_min_(0)
         return torch.addcmul(input.new_zeros(()), input, keep, value=scale, out=input)
@@ -262,6 +264,7 @@ class _PairwiseProducts(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @in_order
     def forward(v: Tensor) -> Tensor:
         return 0.5 * (v.sum(dim=1).square() - v.square().sum(dim=1))
 

@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
 from recbole.data.interaction import Interaction
-from recbole.model.mapping import one_by_one
+from recbole.model.mapping import in_order, one_by_one
 from recbole.model.precision import full_precision
 from recbole.model.types import Batch
 
@@ -35,6 +35,9 @@ _EPSILON = 1e-8  # a sequence of padding only has the mean 0 / ε = 0
 _SHORT = 64
 #: V up to which one pass of the radix sort, over 16 bits, is enough; several do not pay.
 _SORTED_IN_ONE_PASS = 2**16
+
+#: Columns up to which a product with the identity is the quicker way to turn a matrix.
+_NARROW = 16
 
 
 class ForwardPass(Interaction):
@@ -151,6 +154,7 @@ class _Rows(torch.autograd.Function):
     """weight[index], with a quick gradient."""
 
     @staticmethod
+    @in_order
     def forward(weight: Tensor, index: Tensor, shared: Index) -> Tensor:  # noqa: ARG004
         return weight.index_select(0, index.flatten()).view(*index.shape, weight.shape[1])
 
@@ -176,13 +180,15 @@ class _SummedRows(torch.autograd.Function):
     """weight[index].sum(1), with a quick gradient."""
 
     @staticmethod
+    @in_order
     def forward(
         weight: Tensor,
         index: Tensor,
         padding: int | None,
         shared: Index,  # noqa: ARG004
     ) -> Tensor:
-        return embedding_bag(index, weight, mode="sum", padding_idx=padding)
+        # Of a weight that needs a gradient it would note down what its own gradient needs.
+        return embedding_bag(index, weight.detach(), mode="sum", padding_idx=padding)
 
     @staticmethod
     def setup_context(
@@ -222,5 +228,16 @@ def _added_up(grad: Tensor, rows: Tensor, index: Index, number: int, times: int 
         of_rows = grad if times == 1 else grad.repeat_interleave(times, dim=0)
         return grad.new_zeros(number, grad.shape[1]).index_add_(0, rows.flatten(), of_rows)
     order, starts = index.in_order(rows, number)
-    places = torch.from_numpy(order // times)
-    return embedding_bag(places, grad.contiguous(), starts, mode="sum")
+    places = torch.from_numpy(order if times == 1 else order // times)
+    return embedding_bag(places, _row_by_row(grad), starts, mode="sum")
+
+
+def _row_by_row(narrow: Tensor) -> Tensor:
+    """The same with each row in one piece of memory: [P, width].
+
+    Where a rating head's gradient comes column by column, a product turns it in a quarter of the
+    time that `contiguous` takes.
+    """
+    if narrow.stride(0) == 1 and narrow.shape[1] <= _NARROW:
+        return narrow @ torch.eye(narrow.shape[1], dtype=narrow.dtype, device=narrow.device)
+    return narrow.contiguous()

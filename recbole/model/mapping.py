@@ -1,11 +1,45 @@
-"""What `torch.func.vmap` does with an autograd function written by hand: one call for each."""
+"""Help with autograd functions written by hand: calling them, and mapping them."""
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+Forward = TypeVar("Forward", bound=Callable[..., Any])
+
+
+def in_order(forward: Forward) -> Forward:
+    """For the `forward` of an autograd function that is given all its arguments in order.
+
+    Before each call PyTorch binds the arguments to the parameters that `inspect` reads from
+    `forward`, for the sake of names and defaults. That takes 20 to 40 µs, as long as many a small
+    function; where all arguments come in order there is nothing to bind.
+    """
+    parameters = inspect.signature(forward).parameters.values()
+    forward.__signature__ = _InOrder(tuple(parameters))  # type: ignore[attr-defined]
+    return forward
+
+
+class _InOrder(inspect.Signature):
+    """A signature that takes arguments without names to be all that there are."""
+
+    def bind(self, /, *args: Any, **kwargs: Any) -> Any:
+        return super().bind(*args, **kwargs) if kwargs else _Bound(args)
+
+
+class _Bound:
+    """What is used of `inspect.BoundArguments`."""
+
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self.args = args
+        self.kwargs: dict[str, Any] = {}
+
+    def apply_defaults(self) -> None:
+        """There are none to apply."""
 
 
 def one_by_one(

@@ -25,6 +25,7 @@ from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.field_major import field_major
 from recbole.model.layers import Dropout
 from recbole.model.loss import RegLoss
+from recbole.model.mapping import in_order
 from recbole.model.options import (
     ContextOptions,
     DropoutRate,
@@ -171,6 +172,7 @@ class _Cartesian(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @in_order
     def forward(log_modulus: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
         modulus = log_modulus.exp()
         return phase.cos().mul_(modulus), phase.sin().mul_(modulus)

@@ -185,7 +185,7 @@ def test_derivatives_of_the_loss(classes: int) -> None:
 
 
 def test_mapping_over_another_dimension() -> None:
-    pieces = torch.rand(5, 2, 7), torch.rand(5, 7, 2), torch.rand(5, 7)  # z, target, side
+    pieces = torch.rand(5, 2, 7), torch.rand(5, 7, 2), torch.rand(7)  # z, target, click
     mapped = torch.func.vmap(_MixedLoss.apply, in_dims=(1, 2, None, None, None))(*pieces, 3, 0.3)
     for number in range(2):
         alone = _MixedLoss.apply(pieces[0][:, number], pieces[1][..., number], pieces[2], 3, 0.3)
