@@ -236,8 +236,9 @@ def _row_by_row(narrow: Tensor) -> Tensor:
     """The same with each row in one piece of memory: [P, width].
 
     Where a rating head's gradient comes column by column, a product turns it in a quarter of the
-    time that `contiguous` takes.
+    time that `contiguous` takes. Written to memory of its own it is not rounded by autocast.
     """
-    if narrow.stride(0) == 1 and narrow.shape[1] <= _NARROW:
-        return narrow @ torch.eye(narrow.shape[1], dtype=narrow.dtype, device=narrow.device)
-    return narrow.contiguous()
+    if narrow.stride(0) != 1 or narrow.shape[1] > _NARROW:
+        return narrow.contiguous()
+    same = torch.eye(narrow.shape[1], dtype=narrow.dtype, device=narrow.device)
+    return torch.mm(narrow, same, out=narrow.new_empty(narrow.shape))

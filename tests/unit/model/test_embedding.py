@@ -189,6 +189,19 @@ def test_sums_of_rows_and_their_gradient(rows: int, width: int, padding: bool) -
     torch.testing.assert_close(*gradients)
 
 
+@pytest.mark.parametrize("width", [5, 17])  # turned by a product, and copied
+def test_a_gradient_that_comes_column_by_column(width: int) -> None:
+    """Autocast, where somebody has it around a backward pass, does not round it."""
+    table = nn.Embedding(70, width)
+    index = torch.randint(70, (40, 3))
+    weight = torch.randn(width, 40).T
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        total = sum_rows(table, Index(index))
+        (ours,) = torch.autograd.grad(total, table.weight, weight)
+    (theirs,) = torch.autograd.grad(table(index).sum(dim=1), table.weight, weight)
+    torch.testing.assert_close(ours, theirs)
+
+
 def test_the_tables_of_several_models_can_be_mapped_over(batch: dict[str, Tensor]) -> None:
     modules = [FirstOrderLinear(FIELDS, 2) for _ in range(3)]
     stacked, _ = torch.func.stack_module_state(modules)

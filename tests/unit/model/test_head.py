@@ -208,7 +208,8 @@ def test_class_targets_are_of_the_classes(classes: int) -> None:
     target, _ = TARGETS[classes]
     levels = torch.tensor(target.levels)
     edges = (levels[1:] + levels[:-1]) / 2  # a rating half-way counts as the lower one
-    batch = {"rating": torch.cat([levels, levels - 0.01, levels + 0.01, edges])}
+    above = edges.nextafter(torch.tensor(torch.inf))
+    batch = {"rating": torch.cat([levels, levels - 0.01, levels + 0.01, edges, above])}
     expected = torch.nn.functional.one_hot(head.classes(batch), classes).T
     assert torch.equal(head.class_targets(batch, torch.float32), expected.float())
 

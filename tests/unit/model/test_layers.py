@@ -136,7 +136,11 @@ def test_what_is_undefined_in_a_cin_is_seen() -> None:
     cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
     cin.layers[0].bias.data[0] = torch.nan
     cin.layers[0].bias.data[1] = -1e3
-    assert cin(torch.randn(5, 3, 4)).isnan().all(dim=0)[2:].all()
+    out = cin(torch.randn(5, 3, 4))
+    assert out.isnan().all(dim=0)[2:].all()
+    out.sum().backward()
+    has_gradient = cin.layers[0].weight.grad.any(dim=1)
+    assert has_gradient[0] and not has_gradient[1]
 
 
 def test_cin_under_autocast(monkeypatch) -> None:
