@@ -142,8 +142,7 @@ class _MixedLoss(torch.autograd.Function):
         torch.log_softmax(z, -2, out=log_p)
         for side in sides:
             torch.log_softmax(z.narrow(-2, *side), -2, out=log_w.narrow(-2, *side))
-        both = logs.exp()
-        p, w, q = both[0], both[1], click.unsqueeze(-2)
+        p, w, q = log_p.exp(), log_w.exp(), click.unsqueeze(-2)
         negative, positive = (w.narrow(-2, *side) for side in sides)
         negative.addcmul_(negative, q, value=-1)
         positive.mul_(q)
