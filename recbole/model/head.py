@@ -109,7 +109,7 @@ class SoftmaxHead(RatingHead):
 
 
 class _MixedLoss(torch.autograd.Function):
-    """λ CE + (1 − λ) BCE (Eq. 10 to 13) and its gradient, in half the operations of autograd's.
+    """λ CE + (1 − λ) BCE (Eq. 10 to 13) and its gradient, in two thirds of autograd's operations.
 
     In a small model's step they are what the rating head costs. With w the probability of each
     class once the click is known, BCE is − Σ_k w_k log(p̂ or 1 − p̂) = Σ_k w_k (log w_k − log p_k),
