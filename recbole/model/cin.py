@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from recbole.model.mapping import in_order, one_by_one
+from recbole.model.autograd import in_order, one_by_one
 
 #: n of the rows worked on at a time.
 _COLUMNS = {"cpu": 2304}
@@ -248,7 +248,7 @@ def _layers(
     """What is left of the layers with some of their maps, given as bool, [S] each."""
     layers = []
     fields = torch.arange(embeddings.shape[1], device=embeddings.device)
-    maps, number = fields, len(fields)  # the live ones that come in, and how many there are in all
+    maps, number = fields, len(fields)  # which come in, and how many there are in all
     for route, weight, bias, of_layer in zip(
         routes, parameters[::2], parameters[1::2], chosen, strict=True
     ):
@@ -274,8 +274,8 @@ def _places(chosen: Tensor) -> Tensor:
 class _Results(NamedTuple):
     """Maps of a layer, some of those that were computed."""
 
-    kept: Tensor  # the results of a part after those of the other, each [computed, n]
-    computed: int
+    kept: Tensor  # one part's after the other's, each [computed, n]
+    computed: int  # how many of the layer's maps were
     chosen: Tensor | None  # which of them; None: all
 
     @classmethod

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recbole.model.autograd import in_order, one_by_one
 from recbole.model.layers import Dropout
-from recbole.model.mapping import in_order, one_by_one
 from recbole.model.precision import full_precision
 
 

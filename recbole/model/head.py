@@ -40,7 +40,7 @@ from torch import Tensor
 
 from recbole.data.schema import Target
 from recbole.model.ablation_heads import OrdinalHead, RegressionHead
-from recbole.model.mapping import in_order
+from recbole.model.autograd import in_order
 from recbole.model.precision import full_precision
 from recbole.model.rating_head import Head, RatingHead, Scores, by_class
 from recbole.model.supervision import SupervisionOptions

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from recbole.errors import ConfigError, did_you_mean
-from recbole.model.mapping import in_order, one_by_one
+from recbole.model.autograd import in_order, one_by_one
 
 _ACTIVATIONS: dict[str, type[nn.Module] | None] = {
     "sigmoid": nn.Sigmoid,

@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
 from recbole.data.interaction import Interaction
-from recbole.model.mapping import in_order, one_by_one
+from recbole.model.autograd import in_order, one_by_one
 from recbole.model.precision import full_precision
 from recbole.model.types import Batch
 

@@ -19,9 +19,6 @@ from recbole.model.precision import full_precision
 from recbole.model.supervision import RatingScale, SupervisionOptions
 from recbole.model.types import Batch
 
-#: More than 1 over the difference of a rating and an edge, if there is any; a power of 2.
-_STEEP = 2.0**64
-
 
 @dataclass(frozen=True)
 class Scores:
@@ -117,8 +114,6 @@ class RatingHead(Head):
     Attributes:
         levels: the rating of each class, ascending: float32 [K].
         edges: the ratings half-way between two levels, after -inf and before inf: float32 [K + 1].
-        steps: what is added to `_STEEP` times a rating to tell on which side of an edge it is:
-            float32 [K + 1, 1].
         num_negative: how many classes count as no click: the first ones.
         ratio: λ.
 
@@ -128,7 +123,6 @@ class RatingHead(Head):
 
     levels: Tensor
     edges: Tensor
-    steps: Tensor
     grades = True
 
     def __init__(self, options: SupervisionOptions, target: Target) -> None:
@@ -144,8 +138,6 @@ class RatingHead(Head):
         edges[0] = -torch.inf
         self.register_buffer("levels", values.float(), persistent=False)  # [K]
         self.register_buffer("edges", edges.float(), persistent=False)  # [K + 1]
-        steps = -_STEEP * edges.float().unsqueeze(1)
-        self.register_buffer("steps", steps, persistent=False)  # [K + 1, 1]
 
     @property
     def num_classes(self) -> int:
@@ -165,7 +157,7 @@ class RatingHead(Head):
         """
         rating = batch[self.rating_field].to(self.edges.dtype)
         # 1 above an edge, else 0: a comparison, and its conversion, would take five times as long.
-        above = torch.add(self.steps, rating, alpha=_STEEP).clamp(0, 1)  # [K + 1, B]
+        above = (rating - self.edges.unsqueeze(1)).sign_().relu_()  # [K + 1, B]
         target = (above[:-1] - above[1:]).to(dtype)
         if self.smoothing:
             return target * (1 - self.smoothing) + self.smoothing / self.num_classes

@@ -22,10 +22,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.autograd import in_order
 from recbole.model.field_major import field_major
 from recbole.model.layers import Dropout
 from recbole.model.loss import RegLoss
-from recbole.model.mapping import in_order
 from recbole.model.options import (
     ContextOptions,
     DropoutRate,

@@ -1,4 +1,4 @@
-"""Help with autograd functions written by hand: calling them, and mapping them."""
+"""Help for autograd functions written by hand: how they are called, and mapped over."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recbole.model.mapping import in_order
+from recbole.model.autograd import in_order
 
 
 class Scaled(torch.autograd.Function):
