@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from measure.our_driver import OurDriver
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "peers"))
 from serve import serve
@@ -37,7 +37,7 @@ class HeadsDriver:
             for head, driver in self.drivers.items()
         }
 
-    @denormals_flushed()
+    @tuned_cpu()
     def train(self, steps: int) -> dict[str, Any]:
         """A batch under each head by turns, so many of each but no more than an epoch has.
 

@@ -135,19 +135,15 @@ class _MixedLoss(torch.autograd.Function):
     def forward(
         z: Tensor, target: Tensor, click: Tensor, num_negative: int, ratio: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        rows, classes = z.shape[-1], z.shape[-2]
-        sides = (0, num_negative), (num_negative, classes - num_negative)  # first class, number
-        logs = z.new_empty(2, *z.shape)
-        log_p, log_w = logs[0], logs[1]
-        torch.log_softmax(z, -2, out=log_p)
-        for side in sides:
-            torch.log_softmax(z.narrow(-2, *side), -2, out=log_w.narrow(-2, *side))
+        rows, first_positive = z.shape[-1], [num_negative]
+        sides = z.tensor_split(first_positive, dim=-2)
+        log_p, log_w = z.log_softmax(-2), torch.cat([side.log_softmax(-2) for side in sides], -2)
         p, w, q = log_p.exp(), log_w.exp(), click.unsqueeze(-2)
-        negative, positive = (w.narrow(-2, *side) for side in sides)
+        negative, positive = w.tensor_split(first_positive, dim=-2)
         negative.addcmul_(negative, q, value=-1)
         positive.mul_(q)
         bce = log_w.sub_(log_p).mul_(w).sum((-2, -1)) / rows
-        ce = (target * log_p).sum((-2, -1)) / -rows
+        ce = log_p.mul_(target).sum((-2, -1)) / -rows
         of_z = p.sub_(w, alpha=1 - ratio).sub_(target, alpha=ratio)
         return torch.lerp(bce, ce, ratio), bce, ce, of_z
 

@@ -19,7 +19,7 @@ from recbole.config.sources import as_list
 from recbole.data import Dataset, Interaction, Loader, create_dataset, data_preparation
 from recbole.errors import CheckpointError, ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.model.head import RatingHead, SoftmaxHead
 from recbole.quick_start.comparison import (
     Comparison,
@@ -37,7 +37,7 @@ from recbole.trainer.files import RunFiles
 from recbole.utils.case_study import full_sort_scores
 
 
-@denormals_flushed()
+@tuned_cpu()
 def compare(
     checkpoints: Sequence[str | Path],
     user: str,

@@ -26,7 +26,7 @@ from recbole.errors import ConfigError, DataError, did_you_mean
 from recbole.evaluator.lipschitz import Steepness, steepness
 from recbole.evaluator.robustness import noise_curve
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.quick_start.device import load_together
 from recbole.quick_start.held_out import of_one_data_set, rebuild_parts
 from recbole.quick_start.outputs import refuse_replacing
@@ -42,7 +42,7 @@ _SPARSE_NOISE = (0.006, 0.008, 0.01, 0.012, 0.014)
 PAPER_NOISE = {"ml-1m": _DENSE_NOISE, "yelp2018": _SPARSE_NOISE, "amazon-books": _SPARSE_NOISE}
 
 
-@denormals_flushed()
+@tuned_cpu()
 def robustness(
     checkpoints: str | Path | Sequence[str | Path],
     noise: float | Sequence[float] | None = None,
@@ -91,7 +91,7 @@ def robustness(
     return _measure_all(checkpoints, "robustness", measure, part, device, output, model_class, read)
 
 
-@denormals_flushed()
+@tuned_cpu()
 def lipschitz(
     checkpoints: str | Path | Sequence[str | Path],
     rows: int | None = None,

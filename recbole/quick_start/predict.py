@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from recbole.data.row_files import CHUNK_ROWS, RowSource, open_rows, refuse_repeated
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.outputs import refuse_replacing
 from recbole.quick_start.scoring import Scorer, Unknown
@@ -22,7 +22,7 @@ from recbole.trainer.progress import progress_bar
 logger = logging.getLogger(__name__)
 
 
-@denormals_flushed()
+@tuned_cpu()
 def predict(
     checkpoint: str | Path | Scorer,
     rows: Any,

@@ -10,7 +10,7 @@ from recbole.config import Config
 from recbole.data import Dataset, Loader, data_preparation
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.quick_start.same_data import data_of
 from recbole.quick_start.several_seeds import run_seeds
 from recbole.quick_start.single_run import Result, SingleRun, begin
@@ -94,7 +94,7 @@ def run_recbole(
     return _run(config, saved, at_hand)
 
 
-@denormals_flushed()
+@tuned_cpu()
 def resume(
     model_file: str | Path,
     model_class: type | None = None,
@@ -162,7 +162,7 @@ def objective_function(
     return {"model": config.model, **_run(config, saved)}
 
 
-@denormals_flushed()
+@tuned_cpu()
 def _run(config: Config, saved: bool, at_hand: Dataset | None = None) -> Result:
     """A run under one seed, or one under each of several, on files or a data set at hand."""
     if config.environment.seeds is not None:
@@ -171,7 +171,7 @@ def _run(config: Config, saved: bool, at_hand: Dataset | None = None) -> Result:
     return SingleRun.prepare(config, at_hand).train_and_test(saved)
 
 
-@denormals_flushed()
+@tuned_cpu()
 def run_prepared(
     config: Config,
     dataset: Dataset,
@@ -202,7 +202,7 @@ def run_prepared(
     return run.train_and_test(saved=True), run.trainer
 
 
-@denormals_flushed()
+@tuned_cpu()
 def train_prepared(
     config: Config, dataset: Dataset, callback_fn: Callback | None = None
 ) -> tuple[float | None, dict[str, float] | None]:

@@ -22,7 +22,7 @@ from recbole.data.staging import refuse_unwritable, replacing
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator import Evaluator, EvaluatorType
 from recbole.evaluator.metrics import find_metric
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.quick_start.device import load_together
 from recbole.quick_start.held_out import of_one_data_set, rebuild_parts
 from recbole.quick_start.outputs import refuse_replacing
@@ -81,7 +81,7 @@ class RankResult:
         }
 
 
-@denormals_flushed()
+@tuned_cpu()
 def rank_eval(
     checkpoints: str | Path | Sequence[str | Path],
     metrics: str | Sequence[str] = ("NDCG", "Recall"),

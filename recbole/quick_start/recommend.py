@@ -20,7 +20,7 @@ from recbole.data.frames import IN_MEMORY
 from recbole.data.sampling import SeenItems
 from recbole.errors import ConfigError, DataError
 from recbole.evaluator.full_ranking import FullRanker, TopK, refuse_interaction_fields
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.quick_start.device import device_overrides
 from recbole.quick_start.item_texts import ItemTexts
 from recbole.quick_start.outputs import refuse_replacing
@@ -38,7 +38,7 @@ RANK = "rank"
 _SHOWN = 5
 
 
-@denormals_flushed()
+@tuned_cpu()
 def recommend(
     checkpoint: str | Path,
     users: Any,

@@ -19,7 +19,7 @@ import yaml
 
 from recbole.data.staging import replacing
 from recbole.errors import ConfigError, RecBoleError
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.quick_start.quick_start import train_prepared
 from recbole.sweep.cell import WITHOUT_EFFECT, Cell
 from recbole.sweep.option_text import option_text
@@ -200,7 +200,7 @@ def search(wanted: Search, jobs: int, threads: int, say: Callable[[str], None] =
     return study
 
 
-@denormals_flushed()
+@tuned_cpu()
 def work(
     wanted: Search, seed: int | None, threads: int, say: Callable[[str], None] = print
 ) -> None:

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from recbole.data.staging import sigterm_as_exit
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.sweep.claims import LEASE
 from recbole.sweep.plan import Plan
 from recbole.sweep.run import LastDataset, Lost, run_cell
@@ -58,7 +58,7 @@ def as_child() -> Iterator[None]:
             sys.exit(128 + signal.SIGINT)
 
 
-@denormals_flushed()
+@tuned_cpu()
 def work(plan: Plan, table: ResultsTable) -> None:
     """Run what is due and nobody else runs; wait for what others run, and take over what they drop.
 

@@ -16,7 +16,7 @@ from recbole.data import Interaction, Loader
 from recbole.errors import CheckpointError, ConfigError, TrainingDivergedError
 from recbole.evaluator import Evaluator
 from recbole.model.abstract_recommender import ContextRecommender
-from recbole.model.denormals import denormals_flushed
+from recbole.model.cpu import tuned_cpu
 from recbole.trainer import checkpoint, state
 from recbole.trainer.compilation import loss_parts_of
 from recbole.trainer.cuda_graph import CapturedStep, CudaGraphs
@@ -93,7 +93,7 @@ class Trainer:
         """Where the checkpoint is, or will be."""
         return self.files.checkpoint
 
-    @denormals_flushed()
+    @tuned_cpu()
     def fit(
         self,
         train_data: Loader,
@@ -261,7 +261,7 @@ class Trainer:
             callback_fn(epoch.epoch, score)
         return improved
 
-    @denormals_flushed()
+    @tuned_cpu()
     def evaluate(
         self,
         eval_data: Loader,
