@@ -20,9 +20,10 @@ from torch.autograd.function import once_differentiable
 
 from recbole.model.autograd import in_order, one_by_one
 
-#: n of the rows worked on at a time.
-_COLUMNS = {"cpu": 2304}
-_COLUMNS_ELSEWHERE = 65536
+#: Bytes of the products of fields and maps made at a time on a CPU: what its caches hold, roughly.
+_BYTES_OF_PRODUCTS = 5 * 2**20
+#: n of the rows worked on at a time elsewhere.
+_COLUMNS = 65536
 #: How much more than its bound, computed exactly, a rounded map may be (of bf16, 0.4 %).
 _SLACK = 1.01
 
@@ -125,8 +126,9 @@ class _CIN(torch.autograd.Function):
         kept = [embeddings.new_empty(len(a), embeddings[:, 0].numel()) for a in computed if keep]
         looks = keep and _can_tell(embeddings)
         totals = [torch.zeros_like(layer.bias) for layer in layers]
-        space = _Space(embeddings, layers)
-        for rows in _parts(embeddings):
+        size = _rows_at_a_time(routes, embeddings, computed)
+        space = _Space(embeddings, layers, size)
+        for rows in _parts(embeddings, size):
             part = embeddings[rows]  # [b, F, D]
             fields = maps = part.transpose(0, 1).flatten(1)  # [F, n]
             for depth, layer in enumerate(layers):
@@ -173,8 +175,9 @@ class _CIN(torch.autograd.Function):
         weight_grads = [torch.zeros_like(layer.weight, dtype=wide) for layer in layers]
         bias_grads = [torch.zeros_like(layer.bias, dtype=wide) for layer in layers]
         grad_embeddings = torch.empty_like(embeddings)
-        space = _Space(embeddings, layers)
-        for rows in _parts(embeddings):
+        size = _rows_at_a_time(ctx.routes, embeddings, computed)
+        space = _Space(embeddings, layers, size)
+        for rows in _parts(embeddings, size):
             part = embeddings[rows]  # [b, F, D]
             fields = part.transpose(0, 1).flatten(1)  # [F, n]
             output = results[-1].of_part(rows, part)  # [S, n]
@@ -297,8 +300,8 @@ class _Space:
     New memory for each would cost more than the products: the system hands it out page by page.
     """
 
-    def __init__(self, embeddings: Tensor, layers: Sequence[_Layer]) -> None:
-        self._columns = _rows_at_a_time(embeddings) * embeddings.shape[2]
+    def __init__(self, embeddings: Tensor, layers: Sequence[_Layer], rows: int) -> None:
+        self._columns = rows * embeddings.shape[2]
         self._most = max(len(layer.inputs) for layer in layers)  # F·H
         self._outputs = max(len(layer.outputs) for layer in layers)  # S
         self._like = embeddings
@@ -344,14 +347,28 @@ def _of_part(kept: Tensor, rows: slice, part: Tensor, count: int) -> Tensor:
     return kept.view(-1)[start : start + math.prod(shape)].view(shape)
 
 
-def _rows_at_a_time(embeddings: Tensor) -> int:
-    """So few that products stay in the cache of a CPU, or so many that they fill a GPU."""
-    rows, _, width = embeddings.shape
-    columns = _COLUMNS.get(embeddings.device.type, _COLUMNS_ELSEWHERE)
-    return min(rows, max(1, columns // width))
+def _rows_at_a_time(
+    routes: Sequence[_Route], embeddings: Tensor, computed: Sequence[Tensor]
+) -> int:
+    """So few that their products stay in a CPU's caches, or so many that they fill a GPU.
+
+    Depends on what the forward pass computes, so that the backward pass finds the same parts.
+    """
+    rows, fields, width = embeddings.shape
+    columns = _COLUMNS
+    if embeddings.device.type == "cpu":
+        handed_on = [
+            len(_places(of_layer[: route.handed_on]))
+            for route, of_layer in zip(routes, computed, strict=True)
+        ]
+        products = fields * max(fields, *handed_on)  # F·H of the widest layer
+        columns = _BYTES_OF_PRODUCTS // (products * embeddings.element_size())
+    most = max(1, columns // width)
+    number = max(1, (rows + most - 1) // most)
+    return (rows + number - 1) // number  # parts of about the same size
 
 
-def _parts(embeddings: Tensor) -> Iterator[slice]:
+def _parts(embeddings: Tensor, size: int) -> Iterator[slice]:
     """All rows, some at a time."""
-    rows, size = len(embeddings), _rows_at_a_time(embeddings)
+    rows = len(embeddings)
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size or 1))

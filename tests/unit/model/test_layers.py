@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from recbole.errors import ConfigError
-from recbole.model.cin import CompressedInteractionNetwork, _layers, _may_live
+from recbole.model.cin import (
+    CompressedInteractionNetwork,
+    _layers,
+    _may_live,
+    _parts,
+    _rows_at_a_time,
+)
 from recbole.model.context_aware_recommender.dcnv2 import CrossNetwork, MixedCrossNetwork
 from recbole.model.context_aware_recommender.eulernet import (
     EulerInteractionLayer,
@@ -54,10 +60,10 @@ def naive_cin(cin: CompressedInteractionNetwork, embeddings: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("direct", [False, True])
-@pytest.mark.parametrize("rows", [1, 4, 5, 9])  # of which 4 are worked on at a time
+@pytest.mark.parametrize("rows", [1, 4, 5, 9])  # of which 2 to 4 are worked on at a time
 @pytest.mark.parametrize("dead", [(), (0,), (0, 2, 3), (0, 1, 2, 3)])  # maps of all layers
 def test_cin(rows: int, direct: bool, dead: tuple[int, ...], monkeypatch) -> None:
-    monkeypatch.setattr("recbole.model.cin._COLUMNS", {"cpu": 4 * 3})
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 4 * 3 * 9 * 4)
     cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
     for layer in cin.layers:
         layer.bias.data[list(dead)] = -1e3
@@ -94,11 +100,13 @@ def test_a_map_that_a_cin_leaves_out_is_dead(scale: float) -> None:
 
 def test_the_gradient_of_a_cin_leaves_out_the_maps_that_turn_out_dead(monkeypatch) -> None:
     """Bounds can't tell of these, whose products all happen to be negative."""
-    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
+    # 2 rows at a time; were the dead maps known in advance, it would be 3.
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 3 * 4 * 9 * 4)
+    cin = CompressedInteractionNetwork(fields=3, sizes=[8, 6], direct=False)
     for layer in cin.layers:
         layer.weight.data.abs_()
         layer.bias.data.zero_()
-    cin.layers[0].weight.data[[0, 3]] *= -1  # one is handed on, the other is shown
+    cin.layers[0].weight.data[[0, 2, 7]] *= -1  # two are handed on, the other is shown
     embeddings = torch.rand(9, 3, 4, requires_grad=True)
     sizes = []
 
@@ -112,10 +120,31 @@ def test_the_gradient_of_a_cin_leaves_out_the_maps_that_turn_out_dead(monkeypatc
     torch.testing.assert_close(fast, slow)
     leaves = [embeddings, *cin.parameters()]
     fast_grad = torch.autograd.grad(fast.square().sum(), leaves)
-    assert sizes == [[(4, 9), (6, 6)], [(2, 9), (6, 3)]]
+    assert sizes == [[(8, 9), (6, 12)], [(5, 9), (6, 6)]]
     slow_grad = torch.autograd.grad(slow.square().sum(), leaves)
     for a, b in zip(fast_grad, slow_grad, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "dead", "rows"),
+    [
+        (torch.float32, 0, 205),  # 5 MiB for 7 x 50 products of 16 numbers hold 234 rows
+        (torch.bfloat16, 0, 342),  # 468
+        (torch.float32, 25, 342),  # 468
+        (torch.float32, 50, 1024),  # the fields' own products are the most: 1672
+    ],
+)
+def test_rows_that_a_cin_works_on_at_a_time(dtype, dead, rows) -> None:
+    """The fewer products a row has, and the smaller they are, the more rows."""
+    cin = CompressedInteractionNetwork(fields=7, sizes=[100, 100, 100], direct=False)
+    computed = [torch.arange(100) >= dead for _ in cin.layers]
+    embeddings = torch.empty(1024, 7, 16, dtype=dtype)
+    size = _rows_at_a_time(cin.routes, embeddings, computed)
+    assert size == rows
+    parts = list(_parts(embeddings, size))
+    assert [part.start for part in parts] == [0, *(part.stop for part in parts[:-1])]
+    assert parts[-1].stop == 1024
 
 
 @pytest.mark.parametrize("direct", [False, True])
