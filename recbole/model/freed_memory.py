@@ -19,7 +19,7 @@ _KEPT = 256 * 2**20
 _LARGEST = 32 * 2**20
 #: glibc's names for these two settings, in <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-#: Where a user may have chosen for himself.
+#: Where users may have chosen otherwise.
 _CHOSEN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_")
 
 
