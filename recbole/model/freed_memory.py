@@ -27,7 +27,7 @@ _CHOSEN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_"
 def keep_freed_memory() -> bool:
     """Have the C library keep freed memory, once and for the whole process.
 
-    Left alone are other libraries than glibc, and a glibc whose environment sets its thresholds.
+    Left alone are other libraries than glibc, and a glibc whose malloc the environment tunes.
 
     Returns:
         Whether it was told to.
