@@ -19,7 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from recbole.data.schema import Target
-from recbole.model import cin
+from recbole.model import cin, live_maps
 from recbole.model.field_major import SelfAttention, field_major
 from recbole.model.head import SupervisionOptions, build_head
 from recbole.model.layers import BaseFactorizationMachine, Dropout, LogitLayer
@@ -137,7 +137,7 @@ def dead_maps() -> list[Step]:
     without = backward(lambda: network(rows), rows, *network.parameters())
 
     def with_them() -> object:
-        with mock.patch.object(cin, "_can_tell", return_value=False):
+        with mock.patch.object(live_maps, "can_tell", return_value=False):
             return without()
 
     return [with_them, without]

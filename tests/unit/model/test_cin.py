@@ -1,0 +1,267 @@
+"""The compressed interaction network against Eq. 6 of its paper, and which maps it works on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from recbole.model.cin import CompressedInteractionNetwork, _alive_by_part, _parts
+from recbole.model.live_maps import LayerSoFar, in_full_rows, layers_of, layers_so_far
+
+
+def naive_cin(cin: CompressedInteractionNetwork, embeddings: Tensor) -> Tensor:
+    """Eq. 6 of the paper, number by number: [B, F, D] -> [B, output_size]."""
+    rows = []
+    for fields in embeddings:  # [F, D]
+        maps, shown = fields, []
+        for layer, route in zip(cin.layers, cin.routes, strict=True):
+            weight = layer.weight.view(len(layer.weight), len(fields), len(maps))
+            outputs = []
+            for s in range(len(weight)):
+                total = layer.bias[s].expand(fields.shape[1])
+                for f in range(len(fields)):
+                    for h in range(len(maps)):
+                        total = total + weight[s, f, h] * fields[f] * maps[h]
+                outputs.append(total.relu())
+            maps = torch.stack(outputs)
+            shown.append(maps[-route.shown :].sum(dim=1))
+            maps = maps[: route.handed_on]
+        rows.append(torch.cat(shown))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("rows", [1, 4, 5, 9])  # of which 2 to 4 are worked on at a time
+@pytest.mark.parametrize("dead", [(), (0,), (0, 2, 3), (0, 1, 2, 3)])  # maps of all layers
+def test_cin(rows: int, direct: bool, dead: tuple[int, ...], monkeypatch) -> None:
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 4 * 3 * 9 * 4)
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
+    for layer in cin.layers:
+        layer.bias.data[list(dead)] = -1e3
+    embeddings = torch.randn(rows, 3, 3, requires_grad=True)
+    fast, slow = cin(embeddings), naive_cin(cin, embeddings)
+    assert cin.output_size == fast.shape[1] == (15 if direct else 10)
+    torch.testing.assert_close(fast, slow)
+    assert_same_gradients(cin, embeddings, fast, slow)
+
+
+def assert_same_gradients(cin, embeddings: Tensor, fast: Tensor, slow: Tensor) -> None:
+    """Of something that depends on all outputs, and on embeddings and parameters."""
+    weight = torch.randn_like(fast)
+    leaves = [embeddings, *cin.parameters()]
+    fast_grad = torch.autograd.grad((fast * weight).sum(), leaves)
+    slow_grad = torch.autograd.grad((slow * weight).sum(), leaves)
+    for a, b in zip(fast_grad, slow_grad, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_maps_of_a_cin_that_come_alive_late(direct: bool, monkeypatch) -> None:
+    """Parts of the rows differ in the maps that are alive, and so in how much is kept of them."""
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 2 * 3 * 12 * 4)  # 2 rows, or more
+    cin = CompressedInteractionNetwork(fields=3, sizes=[8, 8, 6], direct=direct)
+    for layer in cin.layers:
+        layer.bias.data[:] = torch.tensor([0.1, -0.1]).repeat(len(layer.bias) // 2)
+    embeddings = torch.randn(12, 3, 3)
+    embeddings[:4] = 0  # here the biases alone decide
+    embeddings[4:8] *= torch.tensor([1.0, 0.0, 0.0]).view(3, 1)
+    embeddings.requires_grad_()
+    chosen = recorded(monkeypatch)
+    fast, slow = cin(embeddings), naive_cin(cin, embeddings)
+    torch.testing.assert_close(fast, slow)
+    assert_same_gradients(cin, embeddings, fast, slow)
+    inputs = [[inputs for _, inputs in part] for part in chosen]
+    assert inputs[0] == inputs[1] == ([9, 12, 12] if direct else [9, 6, 6])
+    assert inputs == sorted(inputs)
+    assert inputs[-1][1] > inputs[0][1]
+    with torch.no_grad():
+        torch.testing.assert_close(cin(embeddings), fast, rtol=0, atol=0)
+
+
+def recorded(monkeypatch) -> list[list[tuple[int, int]]]:
+    """How many maps and products each layer works with in each part of the rows, as it runs."""
+    parts: list[list[tuple[int, int]]] = []
+    prepare = LayerSoFar.prepare
+
+    def recording(layer: LayerSoFar, incoming: Tensor, largest: Tensor) -> None:
+        prepare(layer, incoming, largest)
+        if layer._fields == len(incoming) == layer._weight.shape[1] // layer._fields:
+            parts.append([])  # the first layer, whose maps are the fields
+        parts[-1].append((layer.count, len(layer.known.inputs)))
+
+    monkeypatch.setattr(LayerSoFar, "prepare", recording)
+    return parts
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 0.01, 1.0])
+@pytest.mark.parametrize("rows", [50, 64])
+def test_a_map_that_a_cin_leaves_out_is_dead(scale: float, rows: int) -> None:
+    """And what may be left out is, where weights have shrunk, whatever the embeddings."""
+    torch.manual_seed(4)
+    cin = CompressedInteractionNetwork(fields=3, sizes=[20, 30, 10], direct=False)
+    for layer in cin.layers:
+        layer.weight.data[::2] *= scale
+    embeddings = torch.randn(rows, 3, 4)
+    parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
+    layers, largest = layers_so_far(cin.routes, embeddings, parameters)
+    fields = maps = embeddings.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(largest, fields.abs().amax(1))
+    left_out = 0
+    for layer, route, so_far in zip(cin.layers, cin.routes, layers, strict=True):
+        so_far.prepare(torch.arange(len(maps)), largest)
+        lives = torch.zeros(len(layer.bias), dtype=torch.bool)
+        lives[so_far.suspects] = True
+        products = (fields.unsqueeze(1) * maps).flatten(0, 1)
+        maps = (layer.weight @ products + layer.bias.unsqueeze(1)).relu()
+        assert not maps[~lives].any()
+        left_out += int((~lives).sum())
+        if scale < 0.01:  # then the bias decides
+            assert torch.equal(lives[::2], layer.bias[::2] > 0)
+        maps = maps[: route.handed_on]
+        largest = maps.amax(1)
+    assert left_out > 0 or scale == 1
+
+
+def test_bounds_on_the_maps_of_a_cin_leave_room_for_rounded_products() -> None:
+    """In bf16 products that are rounded up can add up to more than a bias that they don't reach."""
+    numbers = torch.linspace(1, 2, 129).bfloat16()[:-1]
+    field, weight = numbers.view(-1, 1), numbers.view(1, -1)
+    exact = 4 * field.double().square() * weight  # of 2 fields and 2 maps
+    rounded = 4 * field.square().double() * weight
+    bias = -torch.nextafter(exact.bfloat16(), torch.full_like(exact, torch.inf).bfloat16())
+    found = ((exact + bias < 0) & (rounded + bias > 0)).nonzero()
+    assert len(found) > 50
+    cin = CompressedInteractionNetwork(fields=2, sizes=[2], direct=True).bfloat16()
+    for i, j in found[::20].tolist():
+        cin.layers[0].weight.data.fill_(numbers[j])
+        cin.layers[0].bias.data.fill_(bias[i, j])
+        assert cin(numbers[i].expand(3, 2, 4)).gt(0).all()
+
+
+def test_bounds_on_the_maps_of_a_cin_know_signs() -> None:
+    """A weight below 0 for a field above 0 takes away from a map, however much there is of both."""
+    cin = CompressedInteractionNetwork(fields=2, sizes=[4, 3], direct=False)
+    cin.layers[1].weight.data[:] = torch.tensor(
+        [[-9.0, -9.0, -9.0, -9.0], [-9.0, -9.0, 0.1, 0.0], [9.0, 9.0, -9.0, 0.0]]
+    )
+    cin.layers[1].bias.data[:] = torch.tensor([-0.1, -0.5, -0.1])
+    embeddings = torch.rand(8, 2, 3) + torch.tensor([1.0, -3.0]).view(2, 1)
+    embeddings[:, 1] += 4  # [1, 2] and [2, 3]
+    parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
+    layers, _ = layers_so_far(cin.routes, embeddings, parameters)
+    layers[1].prepare(torch.arange(2), torch.tensor([1.0, 1.0]))
+    assert layers[1].suspects.tolist() == [2]
+    layers[1].prepare(torch.arange(2), torch.tensor([9.0, 1.0]))
+    assert layers[1].suspects.tolist() == [1, 2]
+    embeddings[3, 1, 2] = -0.1  # with which weights below 0 do give something
+    layers, _ = layers_so_far(cin.routes, embeddings, parameters)
+    layers[1].prepare(torch.arange(2), torch.tensor([1.0, 1.0]))
+    assert layers[1].suspects.tolist() == [0, 2]
+
+
+def test_a_cin_leaves_out_the_maps_that_turn_out_dead(monkeypatch) -> None:
+    """Bounds can't tell of these, whose products all happen to be negative."""
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 3 * 4 * 9 * 4)
+    cin = CompressedInteractionNetwork(fields=3, sizes=[8, 6], direct=False)
+    for layer in cin.layers:
+        layer.weight.data.abs_()
+        layer.bias.data.zero_()
+    cin.layers[0].weight.data[[0, 2, 7]] *= -1  # two are handed on, the other is shown
+    embeddings = torch.rand(9, 3, 4, requires_grad=True)
+    forward, backward = recorded(monkeypatch), []
+
+    def of_all(*arguments):
+        found = layers_of(*arguments)
+        backward.extend(tuple(layer.weight.shape) for layer in found)
+        return found
+
+    monkeypatch.setattr("recbole.model.cin.layers_of", of_all)
+    fast, slow = cin(embeddings), naive_cin(cin, embeddings)
+    torch.testing.assert_close(fast, slow)
+    assert_same_gradients(cin, embeddings, fast, slow)
+    assert forward == [[(8, 9), (6, 6)]] * 4  # 2 rows, then 3, 3 and 1, with fewer products each
+    assert backward == [(5, 9), (6, 6)]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "dead", "parts"),
+    [
+        (torch.float32, 0, [342, 342, 340]),  # 8 MiB for 7 x 50 products of 16 numbers: 374 rows
+        (torch.bfloat16, 0, [513, 511]),  # 749, in two parts; 513 rather than a multiple of 4
+        (torch.float32, 25, [342, 682]),  # then 749
+        (torch.float32, 50, [342, 682]),  # then the fields' own products are the most: 2674
+    ],
+)
+def test_rows_that_a_cin_works_on_at_a_time(dtype, dead, parts) -> None:
+    """The fewer products a row has, and the smaller they are, the more rows."""
+    cin = CompressedInteractionNetwork(fields=7, sizes=[100, 100, 100], direct=False)
+    alive = [torch.arange(100).expand(8, -1) >= dead for _ in cin.layers]
+    found = list(_parts(cin.routes, torch.empty(1024, 7, 16, dtype=dtype), alive))
+    assert [part.stop - part.start for part in found] == parts
+    assert [part.start for part in found] == [0, *(part.stop for part in found[:-1])]
+
+
+@pytest.mark.parametrize("rows", [*range(1, 40), 1000, 4095, 4096])
+def test_parts_of_a_cin_are_no_more_than_there_is_room_for(rows: int, monkeypatch) -> None:
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 3 * 16 * 7 * 50 * 2)
+    cin = CompressedInteractionNetwork(fields=7, sizes=[100, 100], direct=False)
+    embeddings = torch.rand(rows, 7, 16, dtype=torch.bfloat16)
+    parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
+    layers, _ = layers_so_far(cin.routes, embeddings, parameters)
+    alive = _alive_by_part(cin.routes, embeddings, layers)
+    assert len(list(_parts(cin.routes, embeddings, alive))) <= len(alive[0]) <= rows
+
+
+@pytest.mark.parametrize(("dtype", "count"), [(torch.bfloat16, 64), (torch.float32, 41)])
+def test_rows_of_zeros_below_a_matrix(dtype: torch.dtype, count: int) -> None:
+    matrix = torch.randn(41, 3).to(dtype)
+    full = in_full_rows(matrix)
+    assert full.shape == (count, 3)
+    assert torch.equal(full[:41], matrix) and not full[41:].any()
+    assert in_full_rows(full) is full
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_cin_hands_on_one_half_and_shows_the_other(direct: bool) -> None:
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
+    routes = [(route.handed_on, route.shown) for route in cin.routes]
+    assert routes == ([(4, 4), (6, 6), (0, 5)] if direct else [(2, 2), (3, 3), (0, 5)])
+
+
+def test_gradient_of_cin() -> None:
+    cin = CompressedInteractionNetwork(fields=3, sizes=[2, 3], direct=True).double()
+    embeddings = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(cin, (embeddings,))
+
+
+def test_what_is_undefined_in_a_cin_is_seen() -> None:
+    """A map that is NaN throughout is not dead."""
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
+    cin.layers[0].bias.data[0] = torch.nan
+    cin.layers[0].bias.data[1] = -1e3
+    out = cin(torch.randn(5, 3, 4))
+    assert out.isnan().all(dim=0)[2:].all()
+    out.sum().backward()
+    has_gradient = cin.layers[0].weight.grad.any(dim=1)
+    assert has_gradient[0] and not has_gradient[1]
+
+
+def test_cin_under_autocast(monkeypatch) -> None:
+    cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
+    embeddings = torch.randn(50, 3, 4, requires_grad=True)
+    seen = []
+
+    def alive(*arguments):
+        seen.append((torch.is_autocast_enabled("cpu"), arguments[1].dtype))
+        return layers_so_far(*arguments)
+
+    monkeypatch.setattr("recbole.model.cin.layers_so_far", alive)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = cin(embeddings)
+    assert seen == [(False, torch.bfloat16)]
+    assert out.dtype == torch.bfloat16
+    out.float().sum().backward()
+    layer = cin.layers[0]
+    assert layer.weight.grad.dtype == embeddings.grad.dtype == torch.float32
+    torch.testing.assert_close(out.float(), cin(embeddings), rtol=0.05, atol=0.05)
