@@ -92,8 +92,9 @@ class LayerSoFar:
         self._reach = reach
         unknown = reach is None
         self._computed = self.alive = torch.full_like(bias, unknown, dtype=torch.bool)
-        maps = weight.shape[1] // fields
-        self._choose(torch.arange(maps if unknown else 0, device=weight.device))
+        self._incoming: Tensor | None = None
+        if unknown:
+            self._choose(torch.arange(weight.shape[1] // fields, device=weight.device))
 
     def prepare(self, incoming: Tensor, largest: Tensor | None) -> None:
         """Compute what may live in rows whose incoming maps, [H], are at most so large: [H].
@@ -102,12 +103,13 @@ class LayerSoFar:
         """
         if self._reach is None or largest is None:
             return
-        if len(incoming) != len(self._incoming):
-            self._choose(incoming)
+        more_come_in = self._incoming is None or len(incoming) != len(self._incoming)
+        if more_come_in:
+            self._reach_of_incoming = self._reach.index_select(1, incoming)
         reach = self._reach_of_incoming
         bound = torch.addmv(self._bias.to(reach), reach, largest.to(reach))
         grown = (bound <= 0).logical_not_().logical_or_(self._computed)  # NaN may live
-        if not torch.equal(grown, self._computed):
+        if more_come_in or not torch.equal(grown, self._computed):
             self._computed = grown
             self._choose(incoming)
 
@@ -123,6 +125,7 @@ class LayerSoFar:
         place = torch.empty_like(self.alive, dtype=torch.long)
         place[computed] = torch.arange(len(computed))
         self.alive = self.alive.index_fill(0, self.suspects[lives], True)
+        assert self._incoming is not None  # they have been computed from these
         self._choose(self._incoming)
         return place[self.known.outputs]
 
@@ -132,7 +135,6 @@ class LayerSoFar:
         self.suspects = self.known.outputs[:0]
         if self._reach is not None:
             self.suspects = places(self._computed.logical_and(self.alive.logical_not()))
-            self._reach_of_incoming = self._reach.index_select(1, incoming)
         self.count = len(self.known.outputs) + len(self.suspects)
         of_suspects = self._weight.index_select(0, self.suspects)
         weight = torch.cat([self.known.weight, of_suspects.index_select(1, self.known.inputs)])
@@ -176,9 +178,9 @@ def layers_so_far(
 
 def _reach(weight: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """[S, F·H] and a range around 0 for each number of a field, [F, D] twice -> [S, H]."""
-    by_map = weight.unflatten(1, (len(low), -1)).transpose(1, 2)  # [S, H, F]
-    most = by_map.clamp(min=0) @ high + by_map.clamp(max=0) @ low  # [S, H, D]
-    return most.amax(2) * _SLACK
+    by_field = weight.unflatten(1, (len(low), -1)).transpose(0, 1)  # [F, S, H]
+    most = high.T @ by_field.clamp(min=0).flatten(1) + low.T @ by_field.clamp(max=0).flatten(1)
+    return (most.amax(0) * _SLACK).view(len(weight), -1)  # [D, S·H] -> [S, H]
 
 
 def _over_rows(extreme: Callable[..., Tensor], embeddings: Tensor) -> Tensor:
