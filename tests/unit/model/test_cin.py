@@ -34,7 +34,10 @@ def naive_cin(cin: CompressedInteractionNetwork, embeddings: Tensor) -> Tensor:
 @pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize("rows", [1, 4, 5, 9])  # of which 2 to 4 are worked on at a time
 @pytest.mark.parametrize("dead", [(), (0,), (0, 2, 3), (0, 1, 2, 3)])  # maps of all layers
-def test_cin(rows: int, direct: bool, dead: tuple[int, ...], monkeypatch) -> None:
+@pytest.mark.parametrize("can_tell", [True, False])  # as on a GPU, where all are worked on
+def test_cin(rows: int, direct: bool, dead: tuple[int, ...], can_tell: bool, monkeypatch) -> None:
+    if not can_tell:
+        monkeypatch.setattr("recbole.model.live_maps.can_tell", lambda _: False)
     monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 4 * 3 * 9 * 4)
     cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
     for layer in cin.layers:
