@@ -166,8 +166,8 @@ class _CIN(torch.autograd.Function):
             part = embeddings[rows]  # [b, F, D]
             fields = part.transpose(0, 1).flatten(1)  # [F, n]
             results = [
-                _all_chosen(_of_part(of_layer, rows, part), which[index], chosen)
-                for of_layer, which, chosen in zip(kept, alive, ever, strict=True)
+                _ever_alive(_of_part(of_layer, rows, part), which[index], at_all)
+                for of_layer, which, at_all in zip(kept, alive, ever, strict=True)
             ]
             output = results[-1]  # [S, n]
             grad_fields = torch.zeros_like(fields)
@@ -280,7 +280,7 @@ def _alive(layer: LayerSoFar, computed: Tensor, place: Tensor | None) -> Tensor:
     return maps if place is None else place[: len(maps)].copy_(maps)
 
 
-def _all_chosen(kept: Tensor, alive: Tensor, ever: Tensor) -> Tensor:
+def _ever_alive(kept: Tensor, alive: Tensor, ever: Tensor) -> Tensor:
     """What is kept of some rows, and 0 for maps that are alive in others only: [.., n] -> [S, n].
 
     Which maps are alive in these rows and in any is bool, of all the layer's maps.
@@ -288,9 +288,8 @@ def _all_chosen(kept: Tensor, alive: Tensor, ever: Tensor) -> Tensor:
     count, asked = len(places(alive)), places(ever)
     if count == len(asked):
         return kept[:count]
-    kept[count] = 0
-    here = alive[asked]
-    return kept.index_select(0, (here.cumsum(0) - 1).where(here, count))
+    every = kept.new_zeros(len(asked), kept.shape[1])
+    return every.index_copy_(0, places(alive[asked]), kept[:count])
 
 
 def _rows_at_a_time(embeddings: Tensor, handed_on: Sequence[int]) -> int:
@@ -299,15 +298,16 @@ def _rows_at_a_time(embeddings: Tensor, handed_on: Sequence[int]) -> int:
     Of embeddings [B, F, D] and the number of maps that each layer hands on.
     """
     rows, fields, width = embeddings.shape
+    on_cpu, number_of_bytes = embeddings.device.type == "cpu", embeddings.element_size()
     columns = _COLUMNS
-    if embeddings.device.type == "cpu":
+    if on_cpu:
         products = fields * max(fields, *handed_on)  # F·H of the widest layer
-        columns = _BYTES_OF_PRODUCTS // (products * embeddings.element_size())
+        columns = _BYTES_OF_PRODUCTS // (products * number_of_bytes)
     most = max(1, columns // width)
-    number = max(1, -(-rows // most))
-    size = max(1, -(-rows // number))  # parts of about the same size
-    # Some products of numbers of two bytes take half as long again where n is a multiple of 64.
-    return size + 1 if embeddings.element_size() == 2 and size * width % 64 == 0 else size
+    parts = max(1, math.ceil(rows / most))
+    size = max(1, math.ceil(rows / parts))  # parts of about the same size
+    # Some of oneDNN's products in bf16 take half as long again where n is a multiple of 64.
+    return size + 1 if on_cpu and number_of_bytes == 2 and size * width % 64 == 0 else size
 
 
 def _alive_by_part(
@@ -315,7 +315,7 @@ def _alive_by_part(
 ) -> list[Tensor]:
     """Room to note which maps of each layer are alive in which part: bool, [parts, all maps]."""
     size = _rows_at_a_time(embeddings, [route.handed_on for route in routes])
-    most = -(-len(embeddings) // size)
+    most = math.ceil(len(embeddings) / size)
     return [layer.alive.new_zeros(most, len(layer.alive)) for layer in layers]
 
 

@@ -213,4 +213,4 @@ def in_full_rows(matrix: Tensor) -> Tensor:
 def full_rows(count: int, like: Tensor) -> int:
     """How many rows a matrix of so many has with those of 0 that `in_full_rows` adds."""
     multiple = _ROWS_OF_TWO_BYTES if like.element_size() == 2 else 1
-    return -(-count // multiple) * multiple
+    return math.ceil(count / multiple) * multiple
