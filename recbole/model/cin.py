@@ -18,11 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from recbole.model import monomials
 from recbole.model.autograd import in_order, one_by_one
+from recbole.model.cin_terms import Factors, Pairs, Terms
 from recbole.model.live_maps import (
-    LayerSoFar,
+    Layer,
     Route,
+    can_tell,
     full_rows,
+    gradients_of,
     in_full_rows,
     layers_of,
     layers_so_far,
@@ -76,14 +80,13 @@ class CompressedInteractionNetwork(nn.Module):
         """Build, pool over the embedding and concatenate the feature maps: [B, output_size]."""
         layers = cast(Sequence[CINLayer], self.layers)
         parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
-        tensors: list[Tensor] = [embeddings, *parameters]
         device = embeddings.device.type
         casts = torch.is_autocast_enabled(device)
         if casts:
-            tensors = [tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors]
+            embeddings = embeddings.to(torch.get_autocast_dtype(device))
         # Autocast on a GPU would sum in single precision, where all is to be of one type.
         with torch.autocast(device, enabled=False) if casts else nullcontext():
-            return _CIN.apply(self.routes, torch.is_grad_enabled(), *tensors)[0]
+            return _CIN.apply(self.routes, torch.is_grad_enabled(), embeddings, *parameters)[0]
 
 
 class _CIN(torch.autograd.Function):
@@ -95,7 +98,8 @@ class _CIN(torch.autograd.Function):
 
     Dead maps (`recbole.model.live_maps`) are left out: the forward pass computes none of which
     bounds tell that they are, and hands on and keeps those only that are not; the backward pass
-    works with these.
+    works with these. Affine maps of the first layer (`recbole.model.cin_terms`) are not handed on,
+    and not kept unless they are shown.
     """
 
     @staticmethod
@@ -103,42 +107,57 @@ class _CIN(torch.autograd.Function):
     def forward(
         routes: tuple[Route, ...], keep: bool, embeddings: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, ...]:
-        layers, of_fields = layers_so_far(routes, embeddings, parameters)
-        alive = _alive_by_part(routes, embeddings, layers)
+        layers, of_fields = layers_so_far(routes, embeddings, _wide(parameters))
+        pairs = Pairs(embeddings.shape[1], embeddings.device)
+        sizes = _sizes_of_parts(routes, embeddings)
+        parts = max(1, math.ceil(len(embeddings) / sizes[0]))
+        affine = layers[0].affine.new_zeros(parts, len(layers[0].affine))
+        alive = [layer.alive.new_zeros(parts, len(layer.alive)) for layer in layers]
         kept = [
             embeddings.new_empty(full_rows(of_layer.shape[1], embeddings), embeddings[:, 0].numel())
             for of_layer in alive
             if keep
         ]
         pooled = embeddings.new_zeros(routes[-1].place.stop, len(embeddings))
-        all_fields = torch.arange(embeddings.shape[1], device=embeddings.device)
         space = _Space(embeddings)
-        for index, rows in enumerate(_parts(routes, embeddings, alive)):
+        for index, rows in enumerate(_parts(len(embeddings), sizes)):
             part = embeddings[rows]  # [b, F, D]
-            fields = maps = part.transpose(0, 1).flatten(1)  # [F, n]
-            incoming, largest = all_fields, of_fields
+            factors = space.factors(part)
+            terms: Terms | None = pairs
+            largest = of_fields
             for depth, layer in enumerate(layers):
-                layer.prepare(incoming, largest)
-                products = space.products(maps, fields, and_one=True)  # [F·H + 1, n]
+                assert terms is not None  # the layer below has been prepared
+                layer.prepare(terms, largest)
+                products = terms.make(factors, space.products)  # [T + 1, n]
                 place = _of_part(kept[depth], rows, part) if keep else None
                 out = None if place is None else place[: len(layer.weight)]
                 computed = torch.mm(layer.weight, products, out=out)[: layer.count].relu_()
-                maps = _alive(layer, computed, place)  # [S, n]
+                among = layer.see(computed)
+                if among is not None:
+                    chosen = computed.index_select(0, among)
+                    computed = chosen if place is None else place[: len(among)].copy_(chosen)
+                maps = computed[: len(layer.known.outputs)]  # [S, n]
                 alive[depth][index] = layer.alive
                 shown = maps[len(maps) - layer.known.shown :].unflatten(1, part[:, 0].shape)
                 pooled[layer.known.columns, rows] = shown.sum(2)
-                maps = maps[: layer.known.handed_on]
-                incoming = layer.known.outputs[: layer.known.handed_on]
-                largest = maps.amax(1) if largest is not None else None
-        return pooled.T, *alive, *kept
+                terms = layer.terms_above
+                factors = factors._replace(maps=maps[: layer.known.handed_on])
+                if largest is not None:
+                    incoming = factors.maps, computed[layer.affine_rows]
+                    largest = torch.cat([of.amax(1) for of in incoming])
+            affine[index] = layers[0].affine
+            if not index:
+                most = max(layer.weight.shape[1] for layer in layers)
+                sizes[1] = max(sizes[0], _rows_at_a_time(embeddings[sizes[0] :], most))
+        return pooled.T, torch.tensor(sizes), affine, *alive, *kept
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.routes, _, *tensors = inputs
-        _, *kept = output
-        ctx.mark_non_differentiable(*kept)
+        _, *others = output
+        ctx.mark_non_differentiable(*others)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *kept)
+        ctx.save_for_backward(*tensors, *others)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
@@ -152,57 +171,63 @@ class _CIN(torch.autograd.Function):
         embeddings, *others = ctx.saved_tensors
         count = len(ctx.routes)
         parameters, others = others[: 2 * count], others[2 * count :]
+        (sizes, affine), others = others[:2], others[2:]
         alive, kept = others[:count], others[count:]
+        # Where nothing can be told of maps, parts can't differ either.
+        in_parts = sizes.tolist() if can_tell(sizes) else _sizes_of_parts(ctx.routes, embeddings)
+        all_rows = list(_parts(len(embeddings), in_parts))
         ever = [of_layer.any(0) for of_layer in alive]
-        layers = layers_of(ctx.routes, parameters[::2], embeddings.shape[1], ever)
-        turned = [in_full_rows(layer.weight.T).contiguous() for layer in layers]  # [F·H, S]
-        shown_grads = [grad.T[layer.columns] for layer in layers]  # [shown, B]
-        wide = torch.promote_types(grad.dtype, torch.float)
-        weight_grads = [torch.zeros_like(layer.weight, dtype=wide) for layer in layers]
-        bias_grads = [layer.weight.new_zeros(len(layer.weight), dtype=wide) for layer in layers]
+        last = affine[len(all_rows) - 1]
+        chosen_at_last, any_affine = torch.cat([ever[0], last]), len(places(last)) > 0
+        wide = _wide(parameters)
+        layers = layers_of(ctx.routes, wide, embeddings.shape[1], ever, last)
+        turned = [
+            in_full_rows(layer.weight.to(embeddings.dtype).T).contiguous() for layer in layers
+        ]  # [T, S]
+        shown_grads = [grad.T[layer.maps.columns] for layer in layers]  # [shown, B]
+        weight_grads = [torch.zeros_like(layer.weight) for layer in layers]
+        bias_grads = [layer.weight.new_zeros(len(layer.weight)) for layer in layers]
         grad_embeddings = torch.empty_like(embeddings)
         space = _Space(embeddings)
-        for index, rows in enumerate(_parts(ctx.routes, embeddings, alive)):
+        for index, rows in enumerate(all_rows):
             part = embeddings[rows]  # [b, F, D]
-            fields = part.transpose(0, 1).flatten(1)  # [F, n]
-            results = [
-                _ever_alive(_of_part(of_layer, rows, part), which[index], at_all)
-                for of_layer, which, at_all in zip(kept, alive, ever, strict=True)
+            factors = space.factors(part)
+            pieces = [_of_part(of_layer, rows, part) for of_layer in kept]
+            results = [pieces[0][: len(layers[0].maps.outputs)]]
+            chosen = torch.cat([alive[0][index], affine[index]])
+            if len(last) and not torch.equal(chosen, chosen_at_last):
+                results = [_maps_of_pairs(layers[0], wide[1], factors.pairs)]
+            results += [
+                _ever_alive(piece, which[index], at_all)
+                for piece, which, at_all in zip(pieces[1:], alive[1:], ever[1:], strict=True)
             ]
             output = results[-1]  # [S, n]
-            grad_fields = torch.zeros_like(fields)
-            grad_maps = torch.empty_like(fields[:0])  # of what the layer above was handed
+            grad_fields = torch.zeros_like(factors.fields)
+            grad_pairs = torch.zeros_like(factors.pairs[:-1]) if any_affine else None
+            grad_maps = grad_fields[:0]  # of what the layer above was handed
             for depth in reversed(range(count)):
                 layer = layers[depth]
-                below = results[depth - 1] if depth else fields
-                maps = below[: len(layer.inputs) // len(fields)]  # [H, n]
+                below = results[depth - 1] if depth else factors.fields
+                maps = below[: layers[depth - 1].maps.handed_on] if depth else below
                 grad_out = space.grad_out(output)  # [S, n]
-                alone = len(output) - layer.shown  # maps that only the next layer reads
+                alone = len(output) - layer.maps.shown  # maps that only the next layer reads
                 grad_out[:alone] = grad_maps[:alone]
                 shown = grad_out[alone:].unflatten(1, part[:, 0].shape)  # [shown, b, D]
                 shown.copy_(shown_grads[depth][:, rows].unsqueeze(2))
-                grad_out[alone : layer.handed_on] += grad_maps[alone:]
+                grad_out[alone : layer.maps.handed_on] += grad_maps[alone:]
                 _of_relu(grad_out, output)
                 bias_grads[depth] += grad_out.sum(1)
-                products = space.products(maps, fields)  # [F·H, n]
-                _add_product(weight_grads[depth], grad_out, products.T)  # [S, F·H]
-                grads = space.grad_products(turned[depth], grad_out)[: len(products)]
-                grads = grads.unflatten(0, (len(fields), -1))  # [F, H, n]
-                grad_fields += torch.mul(grads, maps, out=products.view_as(grads)).sum(1)
-                grad_maps = _sum_of_products(grads, fields)  # [H, n]
+                factors = factors._replace(maps=maps)
+                products = layer.terms.make(factors, space.products)[:-1]  # [T, n]
+                _add_product(weight_grads[depth], grad_out, products.T)  # [S, T]
+                grads = space.grad_products(turned[depth], grad_out)[: len(products)]  # [T, n]
+                grad_maps = layer.terms.add_gradients(
+                    grads, factors, grad_fields, grad_pairs, products
+                )
                 output = below
-            grad_fields += grad_maps  # the fields are the first layer's maps, too
             grad_embeddings[rows] = grad_fields.unflatten(1, part[:, 0].shape).transpose(0, 1)
-        found: list[Tensor] = []
-        for layer, parameter, of_weight, of_bias in zip(
-            layers, parameters[::2], weight_grads, bias_grads, strict=True
-        ):
-            of_weight, of_bias = of_weight.to(grad.dtype), of_bias.to(grad.dtype)
-            if of_weight.shape != parameter.shape:  # dead maps have no gradient
-                place = layer.outputs.unsqueeze(1), layer.inputs
-                of_weight = torch.zeros_like(parameter).index_put_(place, of_weight)
-                of_bias = of_bias.new_zeros(len(parameter)).index_put_((layer.outputs,), of_bias)
-            found += [of_weight, of_bias]
+        found = gradients_of(layers, wide, weight_grads, bias_grads)
+        found = [of.to(parameter.dtype) for of, parameter in zip(found, parameters, strict=True)]
         return None, None, grad_embeddings, *found
 
 
@@ -216,16 +241,20 @@ class _Space:
         self._like = like
         self._memory: dict[str, Tensor] = {}
 
-    def products(self, maps: Tensor, fields: Tensor, and_one: bool = False) -> Tensor:
-        """All products of a field and a map, and 1: [H, n], [F, n] -> [F·H (+ 1), n]."""
-        count = len(fields) * len(maps)
-        out = self._view("products", count + and_one, fields.shape[1])
-        torch.mul(fields.unsqueeze(1), maps, out=out[:count].view(len(fields), *maps.shape))
-        out[count:] = 1
-        return out
+    def factors(self, part: Tensor) -> Factors:
+        """The fields of some rows, and their pairs; the fields are the first maps: [b, F, D]."""
+        fields = part.transpose(0, 1).flatten(1)  # [F, n]
+        pairs = self._view("pairs", monomials.count(len(fields), 2) + 1, fields.shape[1])
+        monomials.times_fields(fields, fields, 1, pairs[:-1])
+        pairs[-1] = 1
+        return Factors(fields, pairs, fields)
+
+    def products(self, rows: int, columns: int) -> Tensor:
+        """For a layer's terms, [T + 1, n]; not filled."""
+        return self._view("products", rows, columns)
 
     def grad_products(self, turned: Tensor, grad_out: Tensor) -> Tensor:
-        """The gradient of the products: the weight turned, [F·H, S], and [S, n] -> [F·H, n]."""
+        """The gradient of the terms: the weight turned, [T, S], and [S, n] -> [T, n]."""
         out = self._view("grads", len(turned), grad_out.shape[1])
         return torch.mm(turned, grad_out, out=out)
 
@@ -238,6 +267,11 @@ class _Space:
         if name not in self._memory or len(self._memory[name]) < size:
             self._memory[name] = self._like.new_empty(size)
         return self._memory[name][:size].view(rows, columns)
+
+
+def _wide(parameters: Sequence[Tensor]) -> list[Tensor]:
+    """In a type in which little is lost when they are added up."""
+    return [of.to(torch.promote_types(of.dtype, torch.float)) for of in parameters]
 
 
 def _of_relu(grad: Tensor, output: Tensor) -> None:
@@ -253,31 +287,10 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total += left @ right
 
 
-def _sum_of_products(grads: Tensor, fields: Tensor) -> Tensor:
-    """Σ_f grads[f] ⊙ fields[f], which leaves no products in memory: [F, H, n], [F, n] -> [H, n]."""
-    total = grads[0] * fields[0]
-    for grad, field in zip(grads[1:], fields[1:], strict=True):
-        total.addcmul_(grad, field)
-    return total
-
-
 def _of_part(kept: Tensor, rows: slice, part: Tensor) -> Tensor:
     """Where the maps of some rows are kept, in one piece: [S, B·D] -> [S, n]."""
     start, columns = rows.start * part.shape[2] * len(kept), part[:, 0].numel()
     return kept.view(-1)[start : start + len(kept) * columns].view(len(kept), columns)
-
-
-def _alive(layer: LayerSoFar, computed: Tensor, place: Tensor | None) -> Tensor:
-    """Those of a layer's computed maps that are alive in some rows so far: [.., n] -> [S, n].
-
-    If the computed ones have a place, these are the first there.
-    """
-    known = len(layer.known.outputs)
-    among = layer.see(computed[known:].sum(1)) if len(layer.suspects) else None
-    if among is None:
-        return computed[:known]
-    maps = computed.index_select(0, among)
-    return maps if place is None else place[: len(maps)].copy_(maps)
 
 
 def _ever_alive(kept: Tensor, alive: Tensor, ever: Tensor) -> Tensor:
@@ -292,46 +305,39 @@ def _ever_alive(kept: Tensor, alive: Tensor, ever: Tensor) -> Tensor:
     return every.index_copy_(0, places(alive[asked]), kept[:count])
 
 
-def _rows_at_a_time(embeddings: Tensor, handed_on: Sequence[int]) -> int:
+def _maps_of_pairs(layer: Layer, bias: Tensor, pairs: Tensor) -> Tensor:
+    """The first layer's maps: [P + 1, n] -> [S, n]. The bias is that of all its maps."""
+    weight = torch.cat([layer.weight, bias.index_select(0, layer.maps.outputs).unsqueeze(1)], dim=1)
+    return torch.mm(weight.to(pairs.dtype), pairs).relu_()
+
+
+def _sizes_of_parts(routes: Sequence[Route], embeddings: Tensor) -> list[int]:
+    """How many rows the first part has, and each of the others: as if all maps lived."""
+    fields = embeddings.shape[1]
+    handed_on = max(route.handed_on for route in routes)
+    most = max(monomials.count(fields, 2), fields * handed_on)
+    return [_rows_at_a_time(embeddings, most)] * 2
+
+
+def _rows_at_a_time(embeddings: Tensor, products: int) -> int:
     """So few that their products stay in a CPU's caches, or so many that they fill a GPU: ≥ 1.
 
-    Of embeddings [B, F, D] and the number of maps that each layer hands on.
+    Of embeddings [B, F, D] and the number of products that the widest layer makes of a row.
     """
-    rows, fields, width = embeddings.shape
+    rows, _, width = embeddings.shape
     on_cpu, number_of_bytes = embeddings.device.type == "cpu", embeddings.element_size()
-    columns = _COLUMNS
-    if on_cpu:
-        products = fields * max(fields, *handed_on)  # F·H of the widest layer
-        columns = _BYTES_OF_PRODUCTS // (products * number_of_bytes)
+    columns = _BYTES_OF_PRODUCTS // (products * number_of_bytes) if on_cpu else _COLUMNS
     most = max(1, columns // width)
-    parts = max(1, math.ceil(rows / most))
+    parts = max(1, round(rows / most))
     size = max(1, math.ceil(rows / parts))  # parts of about the same size
     # Some of oneDNN's products in bf16 take half as long again where n is a multiple of 64.
     return size + 1 if on_cpu and number_of_bytes == 2 and size * width % 64 == 0 else size
 
 
-def _alive_by_part(
-    routes: Sequence[Route], embeddings: Tensor, layers: Sequence[LayerSoFar]
-) -> list[Tensor]:
-    """Room to note which maps of each layer are alive in which part: bool, [parts, all maps]."""
-    size = _rows_at_a_time(embeddings, [route.handed_on for route in routes])
-    most = math.ceil(len(embeddings) / size)
-    return [layer.alive.new_zeros(most, len(layer.alive)) for layer in layers]
-
-
-def _parts(routes: Sequence[Route], embeddings: Tensor, alive: Sequence[Tensor]) -> Iterator[slice]:
-    """All rows, some at a time: as if all maps were alive, then as those of the first part are.
-
-    `alive` is what `_alive_by_part` makes, and its first row is read after the first part.
-    """
-    rows = len(embeddings)
-    handed_on = [route.handed_on for route in routes]
-    first = _rows_at_a_time(embeddings, handed_on)
+def _parts(rows: int, sizes: Sequence[int]) -> Iterator[slice]:
+    """All rows: first as many as the first size, then as the second one, which is read then."""
     if rows > 0:
-        yield slice(0, min(first, rows))
-    if rows > first:
-        handed_on = [
-            len(places(of_layer[0, :most])) for of_layer, most in zip(alive, handed_on, strict=True)
-        ]
-        size = max(first, _rows_at_a_time(embeddings[first:], handed_on))
-        yield from (slice(start, min(start + size, rows)) for start in range(first, rows, size))
+        yield slice(0, min(sizes[0], rows))
+    yield from (
+        slice(start, min(start + sizes[1], rows)) for start in range(sizes[0], rows, sizes[1])
+    )

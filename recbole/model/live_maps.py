@@ -4,8 +4,10 @@ A map that is 0 for all rows is dead: it adds nothing to the next layer, and rel
 down to it. About 40 % of the maps are dead from the start, and half of them after training under a
 penalty, which takes their weights to 0.
 
-Shapes are those of `recbole.model.cin`: F fields, D embedding size, H maps coming into a layer, S
-going out of it.
+A map of the first layer that is above 0 for all rows is affine in the terms that it sums, and the
+next layer can do without it (`recbole.model.cin_terms`). It is still computed, to tell that it is.
+
+Shapes are those of `recbole.model.cin_terms`, and D is the embedding size.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from recbole.model.cin_terms import Pairs, Products, Terms
 
 #: How much more than its bound, computed exactly, a rounded map may be (of bf16, 0.4 %).
 _SLACK = 1.01
@@ -32,114 +36,235 @@ class Route(NamedTuple):
     place: slice  # the columns of the output that they fill
 
 
-class Layer(NamedTuple):
-    """What is worked on of a layer: some of its maps, from some of those of the layer below.
+class Chosen(NamedTuple):
+    """The maps of a layer that are worked on: those that are alive, and shown if they are affine.
 
-    S and H count these only, here and in what works on such layers.
+    S counts these only, here and where such a choice is at hand.
     """
 
-    weight: Tensor  # [S, F·H]
     outputs: Tensor  # [S]: which of all the layer's maps these are
-    inputs: Tensor  # [F·H]: which of all the layer's products they read
-    handed_on: int  # how many of the first ones feed the next layer
+    handed_on: int  # how many of the first ones feed the next layer as they are
     shown: int  # how many of the last ones feed the output
     columns: Tensor | slice  # those of the output that they fill
 
     @classmethod
-    def of(
-        cls, route: Route, weight: Tensor, fields: int, incoming: Tensor, chosen: Tensor
-    ) -> Layer:
-        """Some of a layer's maps (bool, [S]), from those that come in (which of all, [H])."""
-        outputs, handed_on = places(chosen), places(chosen[: route.handed_on])
-        of_field = torch.arange(fields, device=weight.device) * (weight.shape[1] // fields)
-        inputs = (of_field.unsqueeze(1) + incoming).flatten()
-        shown = places(chosen[-route.shown :])
+    def of(cls, route: Route, alive: Tensor, affine: Tensor) -> Chosen:
+        """Which maps are alive, and affine, is bool, of all; affine may be of none."""
+        handed_on, first_shown = alive[: route.handed_on], len(alive) - route.shown
+        outputs, shown = places(alive), places(alive[first_shown:])
+        in_order = True
+        if len(affine):
+            handed_on = handed_on & ~affine[: route.handed_on]
+            others = alive.index_fill(0, places(handed_on), False)
+            others[:first_shown] = False
+            outputs = torch.cat([places(handed_on), places(others)])
+            shown = outputs[len(outputs) - len(shown) :] - first_shown
+            in_order = first_shown >= route.handed_on
         # A slice where it can be: index arithmetic on a GPU may wait for it.
-        columns = route.place if len(shown) == route.shown else route.place.start + shown
-        weight = weight.index_select(0, outputs).index_select(1, inputs)
-        return cls(weight, outputs, inputs, len(handed_on), len(shown), columns)
+        is_all = in_order and len(shown) == route.shown
+        columns = route.place if is_all else route.place.start + shown
+        return cls(outputs, len(places(handed_on)), len(shown), columns)
+
+
+class Layer(NamedTuple):
+    """What is worked on of a layer: some of its maps, from some of those of the layer below."""
+
+    maps: Chosen
+    terms: Terms
+    unfolded: Tensor  # [S, F·(H + A)], from which the weight is folded
+    weight: Tensor  # [S, T]
 
 
 def layers_of(
-    routes: Sequence[Route], weights: Sequence[Tensor], fields: int, chosen: Sequence[Tensor]
+    routes: Sequence[Route],
+    parameters: Sequence[Tensor],
+    fields: int,
+    alive: Sequence[Tensor],
+    affine: Tensor,
 ) -> list[Layer]:
-    """What is left of all layers with some of their maps, given as bool, [S] each."""
-    layers = []
-    incoming = torch.arange(fields, device=weights[0].device)
-    for route, weight, of_layer in zip(routes, weights, chosen, strict=True):
-        layers.append(Layer.of(route, weight, fields, incoming, of_layer))
-        incoming = places(of_layer[: route.handed_on])
+    """What is left of all layers with some of their maps, given as bool, [S] each.
+
+    Of the first layer's maps, which are affine is given, too; see `Chosen.of`.
+    """
+    layers: list[Layer] = []
+    terms: Terms = Pairs(fields, alive[0].device)
+    for route, weight, bias, of_layer in zip(
+        routes, parameters[::2], parameters[1::2], alive, strict=True
+    ):
+        maps = Chosen.of(route, of_layer, affine)
+        unfolded = _weights_of(maps.outputs, terms, weight)
+        layers.append(Layer(maps, terms, unfolded, terms.fold(unfolded)))
+        terms = _terms_above(maps, terms, weight, bias, affine)
+        affine = affine[:0]  # maps of other layers are not looked at
     return layers
+
+
+def gradients_of(
+    layers: Sequence[Layer],
+    parameters: Sequence[Tensor],
+    of_weights: Sequence[Tensor],
+    of_biases: Sequence[Tensor],
+) -> list[Tensor]:
+    """The gradients of all layers' weights and biases, from those of what is left of them.
+
+    Other maps have none, except for affine ones, from the weights of the terms that they became.
+    """
+    found: list[Tensor] = []
+    for layer, weight, bias, of_weight, of_bias in zip(
+        layers, parameters[::2], parameters[1::2], of_weights, of_biases, strict=True
+    ):
+        unfolded, of_polynomials = layer.terms.unfold(of_weight, layer.unfolded)
+        place = layer.maps.outputs.unsqueeze(1), _products_of(layer.terms, weight)
+        found.append(torch.zeros_like(weight).index_put_(place, unfolded))
+        found.append(torch.zeros_like(bias).index_copy_(0, layer.maps.outputs, of_bias))
+        if of_polynomials is not None:  # of maps of the first layer
+            affine = layer.terms.incoming[-len(of_polynomials) :]
+            of_pairs, _ = layers[0].terms.unfold(of_polynomials[:, :-1], layers[0].unfolded)
+            found[0].index_add_(0, affine, of_pairs)
+            found[1].index_add_(0, affine, of_polynomials[:, -1])
+    return found
+
+
+def _terms_above(
+    maps: Chosen, terms: Terms, weight: Tensor, bias: Tensor, affine: Tensor
+) -> Products:
+    """What the layer sums that some maps are handed to: of these, and of affine ones.
+
+    The terms and parameters are those of the layer with these maps.
+    """
+    as_they_are, which = maps.outputs[: maps.handed_on], places(affine)
+    if not len(which):
+        return Products(terms.fields, as_they_are, which)
+    polynomials = terms.fold(_weights_of(which, terms, weight))
+    constants = bias.index_select(0, which).unsqueeze(1)
+    return Products(terms.fields, as_they_are, which, torch.cat([polynomials, constants], dim=1))
+
+
+def _weights_of(maps: Tensor, terms: Terms, weight: Tensor) -> Tensor:
+    """What the terms of some maps, [S], are folded from: [all S, all F·H] -> [S, F·(H + A)]."""
+    return weight.index_select(0, maps).index_select(1, _products_of(terms, weight))
+
+
+def _products_of(terms: Terms, weight: Tensor) -> Tensor:
+    """Which of a layer's weights, [S, all F·H], those of some terms are folded from."""
+    maps = weight.shape[1] // terms.fields
+    of_field = torch.arange(terms.fields, device=weight.device) * maps
+    return (of_field.unsqueeze(1) + terms.incoming).flatten()
 
 
 class LayerSoFar:
     """A layer in the forward pass: the maps that it computes, and those of them that are alive.
 
     Both are as few as the rows seen so far allow, and grow with the rows. A map is computed unless
-    bounds tell that it is dead in all of these rows, and alive if it was not 0 in one of them.
+    bounds tell that it is dead in all of these rows, and alive if it was not 0 in one of them. Maps
+    of the first layer are affine if they were above 0 in all rows; which, shows in the first rows,
+    and from then on they only become fewer.
 
-    Attributes: `alive`, bool, of all the layer's maps; `known`, what is left of the layer with
-    those that are; `suspects`, which maps are computed besides; `count`, how many are computed;
-    `weight`, [count, F·H + 1], of the maps known to be alive and then of the suspects, with the
-    bias for last column, and perhaps rows of 0 below.
+    Attributes: `alive` and `affine`, bool, of all the layer's maps, the latter of none where it is
+    not the first layer or nothing can be told; `known`, the alive ones that are worked on;
+    `suspects`, which are computed besides, perhaps for nothing; `count`, how many are computed;
+    `affine_rows`, where the affine ones are among them; `weight`, [count, T + 1], of the known
+    maps, then of affine ones not among these, then of suspects, with the bias for last column, and
+    perhaps rows of 0 below; `terms_above`, what the next layer sums.
     """
 
     def __init__(
-        self, route: Route, weight: Tensor, bias: Tensor, fields: int, reach: Tensor | None
+        self,
+        route: Route,
+        parameters: Sequence[Tensor],
+        embeddings: Tensor,
+        reach: Tensor | None,
+        first: bool,
     ) -> None:
-        """Of a layer's parameters and of its reach; None where nothing can be told of maps."""
-        self._route, self._weight, self._bias, self._fields = route, weight, bias, fields
-        self._reach = reach
-        unknown = reach is None
-        self._computed = self.alive = torch.full_like(bias, unknown, dtype=torch.bool)
-        self._incoming: Tensor | None = None
-        if unknown:
-            self._choose(torch.arange(weight.shape[1] // fields, device=weight.device))
+        """Of a layer's weight and bias, and its reach; None where nothing can be told of maps."""
+        self._route, self._reach, self._dtype = route, reach, embeddings.dtype
+        self._weight, self._bias = parameters
+        self._fields = embeddings.shape[1]
+        self._computed = self.alive = torch.full_like(self._bias, reach is None, dtype=torch.bool)
+        self.affine = torch.zeros_like(self.alive)[: None if first and reach is not None else 0]
+        self.affine_rows = slice(0)
+        self._nothing_seen = True
+        self._terms: Terms | None = None
+        self.terms_above: Products | None = None
 
-    def prepare(self, incoming: Tensor, largest: Tensor | None) -> None:
-        """Compute what may live in rows whose incoming maps, [H], are at most so large: [H].
+    def prepare(self, terms: Terms, largest: Tensor | None) -> None:
+        """Compute what may live in rows whose incoming maps are at most so large: [H + A].
 
         Which of all maps these are only ever grows.
         """
-        if self._reach is None or largest is None:
-            return
-        more_come_in = self._incoming is None or len(incoming) != len(self._incoming)
-        if more_come_in:
-            self._reach_of_incoming = self._reach.index_select(1, incoming)
-        reach = self._reach_of_incoming
-        bound = torch.addmv(self._bias.to(reach), reach, largest.to(reach))
-        grown = (bound <= 0).logical_not_().logical_or_(self._computed)  # NaN may live
-        if more_come_in or not torch.equal(grown, self._computed):
-            self._computed = grown
-            self._choose(incoming)
+        reads_others, self._terms = terms is not self._terms, terms
+        computed = self._computed
+        if self._reach is not None and largest is not None:
+            if reads_others:
+                self._reach_of_incoming = self._reach.index_select(1, terms.incoming)
+            reach = self._reach_of_incoming
+            bound = torch.addmv(self._bias.to(self._dtype).to(reach), reach, largest.to(reach))
+            computed = (bound <= 0).logical_not_().logical_or_(computed)  # NaN may live
+        more = computed is not self._computed and not torch.equal(computed, self._computed)
+        if reads_others or more:
+            self._computed = computed
+            self._choose(terms)
 
-    def see(self, totals: Tensor) -> Tensor | None:
-        """Take note of the sums that the suspects have in some rows.
+    def see(self, computed: Tensor) -> Tensor | None:
+        """Take note of which maps are alive, and affine, in rows for which they are computed.
 
-        Returns where among the computed maps those are that are alive now; None if no more are.
+        Returns where the known maps, and affine ones not among these, were among the computed; None
+        if all is as it was.
         """
-        lives = (totals <= 0).logical_not_()  # NaN lives
-        if not lives.any():
+        if self._reach is None:
             return None
-        computed = torch.cat([self.known.outputs, self.suspects])
-        place = torch.empty_like(self.alive, dtype=torch.long)
-        place[computed] = torch.arange(len(computed))
+        of_suspects = computed[self.count - len(self.suspects) : self.count]
+        lives = (of_suspects.sum(1) <= 0).logical_not_()  # NaN lives
+        affine = self._still_affine(computed[self.affine_rows], of_suspects)
+        if affine is self.affine and not lives.any():
+            return None
+        assert self._terms is not None  # they have been computed from these
+        before = self._order
         self.alive = self.alive.index_fill(0, self.suspects[lives], True)
-        assert self._incoming is not None  # they have been computed from these
-        self._choose(self._incoming)
-        return place[self.known.outputs]
+        self.affine = affine
+        self._choose(self._terms)
+        place = torch.empty_like(self.alive, dtype=torch.long)
+        place[before] = torch.arange(len(before))
+        return place[self._order[: self.count - len(self.suspects)]]
 
-    def _choose(self, incoming: Tensor) -> None:
-        self._incoming = incoming
-        self.known = Layer.of(self._route, self._weight, self._fields, incoming, self.alive)
-        self.suspects = self.known.outputs[:0]
+    def _still_affine(self, of_affine: Tensor, of_suspects: Tensor) -> Tensor:
+        """Which maps are affine: of the affine ones so far or, in the first rows, of the suspects.
+
+        Given what is computed of them, [.., n].
+        """
+        if not len(self.affine):
+            return self.affine
+        first, self._nothing_seen = self._nothing_seen, False
+        if first:
+            affine = self.affine.index_fill(0, self.suspects[of_suspects.amin(1) > 0], True)
+            affine[self._route.handed_on :] = False
+        else:
+            above_0 = of_affine.amin(1) > 0
+            if above_0.all():
+                return self.affine
+            affine = self.affine.index_fill(0, places(self.affine)[~above_0], False)
+        pays = Products.pays(self._fields, int(affine.sum()))
+        return affine if pays else torch.zeros_like(affine)
+
+    def _choose(self, terms: Terms) -> None:
+        known = self.known = Chosen.of(self._route, self.alive, self.affine)
+        self.suspects = watched = known.outputs[:0]
         if self._reach is not None:
             self.suspects = places(self._computed.logical_and(self.alive.logical_not()))
-        self.count = len(self.known.outputs) + len(self.suspects)
-        of_suspects = self._weight.index_select(0, self.suspects)
-        weight = torch.cat([self.known.weight, of_suspects.index_select(1, self.known.inputs)])
-        bias = self._bias[torch.cat([self.known.outputs, self.suspects])].unsqueeze(1)
-        self.weight = in_full_rows(torch.cat([weight, bias], dim=1))
+        if len(self.affine):
+            begin, affine = known.handed_on, places(self.affine)
+            if self._route.handed_on <= len(self.alive) - self._route.shown:  # they are not shown
+                begin, watched = len(known.outputs), affine
+            self.affine_rows = slice(begin, begin + len(affine))
+        self._order = torch.cat([known.outputs, watched, self.suspects])
+        self.count = len(self._order)
+        weight = terms.fold(_weights_of(self._order, terms, self._weight))
+        bias = self._bias.index_select(0, self._order).unsqueeze(1)
+        self.weight = in_full_rows(torch.cat([weight, bias], dim=1).to(self._dtype))
+        before = self.terms_above
+        above = _terms_above(known, terms, self._weight, self._bias, self.affine)
+        if before is None or len(above) != len(before) or (above.incoming != before.incoming).any():
+            self.terms_above = above
 
 
 def layers_so_far(
@@ -155,8 +280,7 @@ def layers_so_far(
 
     On a GPU, which would have to be waited for, nothing is told of maps, and no field's size.
     """
-    weights, biases = parameters[::2], parameters[1::2]
-    fields = embeddings.shape[1]
+    weights = parameters[::2]
     reaches: list[Tensor | None] = [None] * len(routes)
     largest = None
     if can_tell(embeddings):
@@ -166,12 +290,14 @@ def layers_so_far(
         largest = size.amax(1)
         ranges = [(-size, size)] + [(low.clamp(max=0), high.clamp(min=0))] * (len(routes) - 1)
         reaches = [
-            _reach(weight.to(wide), *of_fields)
+            _reach(weight.to(embeddings.dtype).to(wide), *of_fields)
             for weight, of_fields in zip(weights, ranges, strict=True)
         ]
     layers = [
-        LayerSoFar(route, weight, bias, fields, reach)
-        for route, weight, bias, reach in zip(routes, weights, biases, reaches, strict=True)
+        LayerSoFar(route, of_layer, embeddings, reach, first=not index)
+        for index, (route, *of_layer, reach) in enumerate(
+            zip(routes, weights, parameters[1::2], reaches, strict=True)
+        )
     ]
     return layers, largest
 

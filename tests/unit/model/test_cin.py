@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from recbole.model.cin import CompressedInteractionNetwork, _alive_by_part, _parts
+from recbole.model.cin import CompressedInteractionNetwork, _parts, _rows_at_a_time
+from recbole.model.cin_terms import Pairs, Products, Terms
 from recbole.model.live_maps import LayerSoFar, in_full_rows, layers_of, layers_so_far
 
 
@@ -70,15 +71,15 @@ def test_maps_of_a_cin_that_come_alive_late(direct: bool, monkeypatch) -> None:
     for layer in cin.layers:
         layer.bias.data[:] = torch.tensor([0.1, -0.1]).repeat(len(layer.bias) // 2)
     embeddings = torch.randn(12, 3, 3)
-    embeddings[:4] = 0  # here the biases alone decide
-    embeddings[4:8] *= torch.tensor([1.0, 0.0, 0.0]).view(3, 1)
+    embeddings[:6] = 0  # here the biases alone decide
+    embeddings[6:9] *= torch.tensor([1.0, 0.0, 0.0]).view(3, 1)
     embeddings.requires_grad_()
     chosen = recorded(monkeypatch)
     fast, slow = cin(embeddings), naive_cin(cin, embeddings)
     torch.testing.assert_close(fast, slow)
     assert_same_gradients(cin, embeddings, fast, slow)
     inputs = [[inputs for _, inputs in part] for part in chosen]
-    assert inputs[0] == inputs[1] == ([9, 12, 12] if direct else [9, 6, 6])
+    assert inputs[0] == inputs[1] == ([6, 12, 12] if direct else [6, 6, 6])
     assert inputs == sorted(inputs)
     assert inputs[-1][1] > inputs[0][1]
     with torch.no_grad():
@@ -86,18 +87,23 @@ def test_maps_of_a_cin_that_come_alive_late(direct: bool, monkeypatch) -> None:
 
 
 def recorded(monkeypatch) -> list[list[tuple[int, int]]]:
-    """How many maps and products each layer works with in each part of the rows, as it runs."""
+    """How many maps and terms each layer works with in each part of the rows, as it runs."""
     parts: list[list[tuple[int, int]]] = []
     prepare = LayerSoFar.prepare
 
-    def recording(layer: LayerSoFar, incoming: Tensor, largest: Tensor) -> None:
-        prepare(layer, incoming, largest)
-        if layer._fields == len(incoming) == layer._weight.shape[1] // layer._fields:
-            parts.append([])  # the first layer, whose maps are the fields
-        parts[-1].append((layer.count, len(layer.known.inputs)))
+    def recording(layer: LayerSoFar, terms: Terms, largest: Tensor) -> None:
+        prepare(layer, terms, largest)
+        if isinstance(terms, Pairs):
+            parts.append([])  # the first layer
+        parts[-1].append((layer.count, len(terms)))
 
     monkeypatch.setattr(LayerSoFar, "prepare", recording)
     return parts
+
+
+def all_maps(count: int, fields: int) -> Products:
+    """What a layer sums that reads all maps below as they are."""
+    return Products(fields, torch.arange(count), torch.arange(0))
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 0.01, 1.0])
@@ -114,8 +120,9 @@ def test_a_map_that_a_cin_leaves_out_is_dead(scale: float, rows: int) -> None:
     fields = maps = embeddings.transpose(0, 1).flatten(1)
     torch.testing.assert_close(largest, fields.abs().amax(1))
     left_out = 0
+    terms: Terms = Pairs(3, embeddings.device)
     for layer, route, so_far in zip(cin.layers, cin.routes, layers, strict=True):
-        so_far.prepare(torch.arange(len(maps)), largest)
+        so_far.prepare(terms, largest)
         lives = torch.zeros(len(layer.bias), dtype=torch.bool)
         lives[so_far.suspects] = True
         products = (fields.unsqueeze(1) * maps).flatten(0, 1)
@@ -125,7 +132,7 @@ def test_a_map_that_a_cin_leaves_out_is_dead(scale: float, rows: int) -> None:
         if scale < 0.01:  # then the bias decides
             assert torch.equal(lives[::2], layer.bias[::2] > 0)
         maps = maps[: route.handed_on]
-        largest = maps.amax(1)
+        terms, largest = all_maps(len(maps), 3), maps.amax(1)
     assert left_out > 0 or scale == 1
 
 
@@ -156,13 +163,13 @@ def test_bounds_on_the_maps_of_a_cin_know_signs() -> None:
     embeddings[:, 1] += 4  # [1, 2] and [2, 3]
     parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
     layers, _ = layers_so_far(cin.routes, embeddings, parameters)
-    layers[1].prepare(torch.arange(2), torch.tensor([1.0, 1.0]))
+    layers[1].prepare(all_maps(2, 2), torch.tensor([1.0, 1.0]))
     assert layers[1].suspects.tolist() == [2]
-    layers[1].prepare(torch.arange(2), torch.tensor([9.0, 1.0]))
+    layers[1].prepare(all_maps(2, 2), torch.tensor([9.0, 1.0]))
     assert layers[1].suspects.tolist() == [1, 2]
     embeddings[3, 1, 2] = -0.1  # with which weights below 0 do give something
     layers, _ = layers_so_far(cin.routes, embeddings, parameters)
-    layers[1].prepare(torch.arange(2), torch.tensor([1.0, 1.0]))
+    layers[1].prepare(all_maps(2, 2), torch.tensor([1.0, 1.0]))
     assert layers[1].suspects.tolist() == [0, 2]
 
 
@@ -186,37 +193,47 @@ def test_a_cin_leaves_out_the_maps_that_turn_out_dead(monkeypatch) -> None:
     fast, slow = cin(embeddings), naive_cin(cin, embeddings)
     torch.testing.assert_close(fast, slow)
     assert_same_gradients(cin, embeddings, fast, slow)
-    assert forward == [[(8, 9), (6, 6)]] * 4  # 2 rows, then 3, 3 and 1, with fewer products each
-    assert backward == [(5, 9), (6, 6)] * 2  # the gradient is taken twice
+    assert forward == [[(8, 6), (6, 6)]] * 3  # 3 rows each
+    assert backward == [(5, 6), (6, 6)] * 2  # the gradient is taken twice
 
 
 @pytest.mark.parametrize(
-    ("dtype", "dead", "parts"),
+    ("dtype", "products", "rows"),
     [
-        (torch.float32, 0, [342, 342, 340]),  # 8 MiB for 7 x 50 products of 16 numbers: 374 rows
-        (torch.bfloat16, 0, [513, 511]),  # 749, in two parts; 513 rather than a multiple of 4
-        (torch.float32, 25, [342, 682]),  # then 749
-        (torch.float32, 50, [342, 682]),  # then the fields' own products are the most: 2674
+        (torch.float32, 350, 342),  # 8 MiB for 350 products of 16 numbers: 374 rows
+        (torch.bfloat16, 350, 1025),  # 749, but one part is nearer; odd rather than a multiple of 4
+        (torch.bfloat16, 520, 513),  # 504, in two parts of a little more
+        (torch.float32, 175, 1024),  # 749 again
+        (torch.float32, 28, 1024),
     ],
 )
-def test_rows_that_a_cin_works_on_at_a_time(dtype, dead, parts) -> None:
+def test_rows_that_a_cin_works_on_at_a_time(dtype, products, rows) -> None:
     """The fewer products a row has, and the smaller they are, the more rows."""
-    cin = CompressedInteractionNetwork(fields=7, sizes=[100, 100, 100], direct=False)
-    alive = [torch.arange(100).expand(8, -1) >= dead for _ in cin.layers]
-    found = list(_parts(cin.routes, torch.empty(1024, 7, 16, dtype=dtype), alive))
-    assert [part.stop - part.start for part in found] == parts
-    assert [part.start for part in found] == [0, *(part.stop for part in found[:-1])]
+    assert _rows_at_a_time(torch.empty(1024, 7, 16, dtype=dtype), products) == rows
 
 
-@pytest.mark.parametrize("rows", [*range(1, 40), 1000, 4095, 4096])
-def test_parts_of_a_cin_are_no_more_than_there_is_room_for(rows: int, monkeypatch) -> None:
-    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 3 * 16 * 7 * 50 * 2)
-    cin = CompressedInteractionNetwork(fields=7, sizes=[100, 100], direct=False)
-    embeddings = torch.rand(rows, 7, 16, dtype=torch.bfloat16)
-    parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
-    layers, _ = layers_so_far(cin.routes, embeddings, parameters)
-    alive = _alive_by_part(cin.routes, embeddings, layers)
-    assert len(list(_parts(cin.routes, embeddings, alive))) <= len(alive[0]) <= rows
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 3), (3, 5), (9, 9), (12, 12), (8, 100)])
+def test_parts_of_a_cin_are_all_rows(sizes: tuple[int, int]) -> None:
+    parts = list(_parts(9, sizes))
+    assert [row for part in parts for row in range(9)[part]] == list(range(9))
+    lengths = [part.stop - part.start for part in parts]
+    assert lengths[0] == min(sizes[0], 9)
+    assert set(lengths[1:-1]) <= {sizes[1]}
+    assert not list(_parts(0, sizes))
+
+
+def test_parts_of_a_cin_become_larger_with_fewer_maps(monkeypatch) -> None:
+    """The size of the second part and those after it follows from what the first one showed."""
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 3 * 4 * 36 * 4)
+    cin = CompressedInteractionNetwork(fields=3, sizes=[12, 6], direct=True)
+    cin.layers[0].bias.data[2:] = -1e3
+    parts = recorded(monkeypatch)
+    cin(torch.randn(33, 3, 4))
+    assert len(parts) == 3  # 3 rows, then 15 and 15
+    cin.layers[0].bias.data[2:] = 0.0
+    parts.clear()
+    cin(torch.randn(33, 3, 4))
+    assert len(parts) == 11
 
 
 @pytest.mark.parametrize(("dtype", "count"), [(torch.bfloat16, 64), (torch.float32, 41)])
@@ -271,3 +288,97 @@ def test_cin_under_autocast(monkeypatch) -> None:
     layer = cin.layers[0]
     assert layer.weight.grad.dtype == embeddings.grad.dtype == torch.float32
     torch.testing.assert_close(out.float(), cin(embeddings), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize(("bend_at", "affine"), [(None, 12), (5, 9), (1, 9), (8, 9)])
+def test_maps_of_a_cin_above_0_throughout_are_folded(direct, bend_at, affine, monkeypatch) -> None:
+    """Some of 12 affine maps of the first layer may bend in a later part; some are dead."""
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 1)  # a row at a time
+    handed_on = 13
+    sizes = [handed_on if direct else 2 * handed_on, 6, 4]
+    cin = CompressedInteractionNetwork(fields=3, sizes=sizes, direct=direct).double()
+    first = cin.layers[0]
+    first.weight.data *= 1e-3
+    first.weight.data[:3] = torch.tensor([0.0, 1, 0, 0, 0, 0, 0, 0, 0])  # fields 0 and 1
+    first.bias.data[:] = 5.0
+    first.bias.data[:3] = 1.0
+    first.bias.data[[6, -1]] = -100.0
+    embeddings = torch.rand(9, 3, 4, dtype=torch.float64) * 0.5
+    if bend_at is not None:  # here the first 3 are below 0 for some numbers
+        embeddings[bend_at, 0, 1:3] = -40.0
+    embeddings.requires_grad_()
+    seen, prepare = [], LayerSoFar.prepare
+
+    def recording(layer: LayerSoFar, terms: Terms, largest: Tensor) -> None:
+        prepare(layer, terms, largest)
+        if layer._weight is cin.layers[1].weight:
+            seen.append(terms)
+
+    monkeypatch.setattr(LayerSoFar, "prepare", recording)
+    fast, slow = cin(embeddings), naive_cin(cin, embeddings)
+    torch.testing.assert_close(fast, slow)
+    for grad in (False, True):  # with and without maps kept
+        with torch.set_grad_enabled(grad):
+            torch.testing.assert_close(cin(embeddings), fast)
+    assert len(seen) == 3 * 9
+    later = slice(bend_at if bend_at is not None else 9, 9)
+    folded = 10 + 3  # products of three of 3 fields, and the fields
+    assert {len(terms) for terms in seen[: later.start]} == {folded}
+    bent = {folded + 3 * (12 - affine)} if bend_at is not None else set()
+    assert {len(terms) for terms in seen[:9][later]} == bent
+    assert_same_gradients(cin, embeddings, fast, slow)
+
+
+def test_a_cin_folds_no_maps_where_that_saves_little(monkeypatch) -> None:
+    """6 maps have 18 products with 3 fields, and 13 terms; 7 have 21."""
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 1)
+    for maps, terms in ((6, 18), (7, 13)):
+        cin = CompressedInteractionNetwork(fields=3, sizes=[maps, 4], direct=True)
+        cin.layers[0].bias.data[:] = 5.0
+        with monkeypatch.context() as patch:
+            parts = recorded(patch)
+            cin(torch.rand(4, 3, 2))
+        assert [part[1][1] for part in parts] == [terms] * 4
+        embeddings = torch.rand(4, 3, 2)
+        embeddings[2:] = torch.tensor([-40.0, 40.0, 40.0]).view(3, 1)  # one map less, then
+        cin.layers[0].weight.data[0] = torch.tensor([0.0, 1, 0, 0, 0, 0, 0, 0, 0])
+        with monkeypatch.context() as patch:
+            parts = recorded(patch)
+            torch.testing.assert_close(cin(embeddings), naive_cin(cin, embeddings))
+        assert [part[1][1] for part in parts] == [terms, terms, 3 * maps, 3 * maps]
+
+
+def test_what_is_undefined_in_a_folded_cin_is_seen() -> None:
+    """In the first rows, or later."""
+    cin = CompressedInteractionNetwork(fields=3, sizes=[14, 4], direct=True)
+    cin.layers[0].bias.data[:] = 5.0
+    for row in (0, 5):
+        embeddings = torch.rand(6, 3, 2)
+        embeddings[row, 0, 0] = torch.nan
+        assert torch.equal(cin(embeddings).isnan().all(dim=1), torch.arange(6) == row)
+
+
+def test_folded_maps_of_a_cin_in_bf16() -> None:
+    """Sums of rounded numbers: no further from the exact ones than those that are not folded."""
+    cin = CompressedInteractionNetwork(fields=7, sizes=[60, 60, 40], direct=False)
+    cin.layers[0].bias.data[:] = 0.3
+    embeddings = 0.1 * torch.randn(512, 7, 8)
+    leaves = [embeddings.requires_grad_(), *cin.parameters()]
+
+    def found(pays: bool) -> list[Tensor]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Products, "pays", staticmethod(lambda *_: pays))
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                out = cin(embeddings)
+            return [out, *torch.autograd.grad(out.float().square().sum(), leaves)]
+
+    exact_cin = CompressedInteractionNetwork(fields=7, sizes=[60, 60, 40], direct=False).double()
+    exact_cin.load_state_dict(cin.state_dict())
+    exact_leaves = [embeddings.detach().double().requires_grad_(), *exact_cin.parameters()]
+    out = exact_cin(exact_leaves[0])
+    exact = [out, *torch.autograd.grad(out.square().sum(), exact_leaves)]
+    for folded, as_it_is, wanted in zip(found(True), found(False), exact, strict=True):
+        error, usual = ((of - wanted).norm() / wanted.norm() for of in (folded, as_it_is))
+        assert error < 0.01
+        assert error < 1.5 * usual
