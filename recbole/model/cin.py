@@ -227,7 +227,6 @@ class _CIN(torch.autograd.Function):
                 output = below
             grad_embeddings[rows] = grad_fields.unflatten(1, part[:, 0].shape).transpose(0, 1)
         found = gradients_of(layers, wide, weight_grads, bias_grads)
-        found = [of.to(parameter.dtype) for of, parameter in zip(found, parameters, strict=True)]
         return None, None, grad_embeddings, *found
 
 
