@@ -3,7 +3,8 @@
 Lian et al., "xDeepFM", KDD 2018, section 3.2.
 
 Shapes: B batch, F fields, D embedding size, H feature maps coming into a layer, S going out of it,
-n = b·D numbers of a map (b rows and their embeddings, which a layer treats alike).
+n = D·b numbers of a map (D for each of b rows, which a layer treats alike; all rows' first ones
+come first, so that sums over D are of long vectors).
 """
 
 from __future__ import annotations
@@ -138,8 +139,8 @@ class _CIN(torch.autograd.Function):
                     computed = chosen if place is None else place[: len(among)].copy_(chosen)
                 maps = computed[: len(layer.known.outputs)]  # [S, n]
                 alive[depth][index] = layer.alive
-                shown = maps[len(maps) - layer.known.shown :].unflatten(1, part[:, 0].shape)
-                pooled[layer.known.columns, rows] = shown.sum(2)
+                shown = maps[len(maps) - layer.known.shown :].unflatten(1, (-1, len(part)))
+                pooled[layer.known.columns, rows] = shown.sum(1)
                 terms = layer.terms_above
                 factors = factors._replace(maps=maps[: layer.known.handed_on])
                 if largest is not None:
@@ -212,8 +213,8 @@ class _CIN(torch.autograd.Function):
                 grad_out = space.grad_out(output)  # [S, n]
                 alone = len(output) - layer.maps.shown  # maps that only the next layer reads
                 grad_out[:alone] = grad_maps[:alone]
-                shown = grad_out[alone:].unflatten(1, part[:, 0].shape)  # [shown, b, D]
-                shown.copy_(shown_grads[depth][:, rows].unsqueeze(2))
+                shown = grad_out[alone:].unflatten(1, (-1, len(part)))  # [shown, D, b]
+                shown.copy_(shown_grads[depth][:, rows].unsqueeze(1))
                 grad_out[alone : layer.maps.handed_on] += grad_maps[alone:]
                 _of_relu(grad_out, output)
                 bias_grads[depth] += grad_out.sum(1)
@@ -225,7 +226,7 @@ class _CIN(torch.autograd.Function):
                     grads, factors, grad_fields, grad_pairs, products
                 )
                 output = below
-            grad_embeddings[rows] = grad_fields.unflatten(1, part[:, 0].shape).transpose(0, 1)
+            grad_embeddings[rows] = grad_fields.unflatten(1, (-1, len(part))).permute(2, 0, 1)
         found = gradients_of(layers, wide, weight_grads, bias_grads)
         return None, None, grad_embeddings, *found
 
@@ -242,7 +243,7 @@ class _Space:
 
     def factors(self, part: Tensor) -> Factors:
         """The fields of some rows, and their pairs; the fields are the first maps: [b, F, D]."""
-        fields = part.transpose(0, 1).flatten(1)  # [F, n]
+        fields = part.permute(1, 2, 0).flatten(1)  # [F, n]
         pairs = self._view("pairs", monomials.count(len(fields), 2) + 1, fields.shape[1])
         monomials.times_fields(fields, fields, 1, pairs[:-1])
         pairs[-1] = 1
