@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from recbole.model.cin_terms import Pairs, Products, Terms
 
-#: How much more than its bound, computed exactly, a rounded map may be (of bf16, 0.4 %).
+#: How much more than its bound, computed exactly, a rounded map may be: in bf16 0.2 % each for a
+#: weight, here and there, and for a product of two fields and of three.
 _SLACK = 1.01
 #: Rows of a matrix are a multiple of this in products of numbers of two bytes: oneDNN's kernels
 #: for them take half as long for 224 rows as for 203.
