@@ -36,6 +36,10 @@ class Route(NamedTuple):
     shown: int  # how many of the last ones feed the output
     place: slice  # the columns of the output that they fill
 
+    def shows_what_it_hands_on(self, maps: int) -> bool:
+        """Whether, of so many maps, some go both ways."""
+        return self.handed_on + self.shown > maps
+
 
 class Chosen(NamedTuple):
     """The maps of a layer that are worked on: those that are alive, and shown if they are affine.
@@ -50,7 +54,7 @@ class Chosen(NamedTuple):
 
     @classmethod
     def of(cls, route: Route, alive: Tensor, affine: Tensor) -> Chosen:
-        """Which maps are alive, and affine, is bool, of all; affine may be of none."""
+        """Which maps are alive, and affine, is bool, [S] of all; the latter may be [0], of none."""
         handed_on, first_shown = alive[: route.handed_on], len(alive) - route.shown
         outputs, shown = places(alive), places(alive[first_shown:])
         in_order = True
@@ -60,7 +64,7 @@ class Chosen(NamedTuple):
             others[:first_shown] = False
             outputs = torch.cat([places(handed_on), places(others)])
             shown = outputs[len(outputs) - len(shown) :] - first_shown
-            in_order = first_shown >= route.handed_on
+            in_order = not route.shows_what_it_hands_on(len(alive))
         # A slice where it can be: index arithmetic on a GPU may wait for it.
         is_all = in_order and len(shown) == route.shown
         columns = route.place if is_all else route.place.start + shown
@@ -108,6 +112,7 @@ def gradients_of(
 ) -> list[Tensor]:
     """The gradients of all layers' weights and biases, from those of what is left of them.
 
+    These are [S, T] and [S] for each layer, the results as large as the parameters, in their order.
     Other maps have none, except for affine ones, from the weights of the terms that they became.
     """
     found: list[Tensor] = []
@@ -209,8 +214,8 @@ class LayerSoFar:
     def see(self, computed: Tensor) -> Tensor | None:
         """Take note of which maps are alive, and affine, in rows for which they are computed.
 
-        Returns where the known maps, and affine ones not among these, were among the computed; None
-        if all is as it was.
+        Given the computed maps, [count, n]. Returns where the known ones, and affine ones not among
+        these, were among them; None if all is as it was.
         """
         if self._reach is None:
             return None
@@ -254,7 +259,7 @@ class LayerSoFar:
             self.suspects = places(self._computed.logical_and(self.alive.logical_not()))
         if len(self.affine):
             begin, affine = known.handed_on, places(self.affine)
-            if self._route.handed_on <= len(self.alive) - self._route.shown:  # they are not shown
+            if not self._route.shows_what_it_hands_on(len(self.alive)):
                 begin, watched = len(known.outputs), affine
             self.affine_rows = slice(begin, begin + len(affine))
         self._order = torch.cat([known.outputs, watched, self.suspects])
