@@ -18,9 +18,12 @@ of two fields, Q of three.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recbole.model import monomials
@@ -41,6 +44,8 @@ class Terms(Protocol):
     """F."""
     incoming: Tensor
     """Which of the maps below they are made of: int64 [H + A], with the affine ones last."""
+    columns: Tensor
+    """Which of a layer's weights, of fields times all maps below, theirs are: [F·(H + A)]."""
 
     def __len__(self) -> int:
         """T."""
@@ -72,6 +77,7 @@ class Pairs:
 
     def __init__(self, fields: int, device: torch.device) -> None:
         self.fields, self.incoming = fields, torch.arange(fields, device=device)
+        self.columns = torch.arange(fields**2, device=device)
         self._count = monomials.count(fields, 2)
         places = torch.from_numpy(monomials.places_of_products(fields, 1)).to(device)  # [F, F]
         self._places = places.flatten()
@@ -114,20 +120,27 @@ class Products:
     """
 
     def __init__(
-        self, fields: int, maps: Tensor, affine: Tensor, polynomials: Tensor | None = None
+        self,
+        fields: int,
+        below: int,
+        maps: Tensor,
+        affine: Tensor,
+        polynomials: Tensor | None = None,
     ) -> None:
-        """Of the maps that come in as they are, [H], and affine ones, [A] and [A, P + 1]."""
+        """Of so many maps below, those that come in as they are, [H], and affine ones, [A].
+
+        For the latter, their polynomials: [A, P + 1].
+        """
         self.fields, self.incoming = fields, torch.cat([maps, affine])
-        self._maps = len(maps)
+        of_field = torch.arange(fields, device=maps.device) * below
+        self.columns = (of_field.unsqueeze(1) + self.incoming).flatten()
+        self.maps, self.affine = len(maps), len(affine)
         self._polynomials = polynomials
         self._triples = self._folded = 0
         if polynomials is not None:
             self._triples = monomials.count(fields, 3)
             self._folded = self._triples + fields
-            triples = torch.from_numpy(monomials.places_of_products(fields, 2))  # [F, P]
-            alone = torch.arange(self._triples, self._folded).unsqueeze(1)
-            places = torch.cat([triples, alone], dim=1).flatten()
-            self._places = places.to(maps.device)  # [F·(P + 1)]
+            self._places = torch.from_numpy(_places_of_folded(fields)).to(maps.device)
 
     @staticmethod
     def pays(fields: int, affine: int) -> bool:
@@ -135,7 +148,7 @@ class Products:
         return 3 * (monomials.count(fields, 3) + fields) <= 2 * fields * affine
 
     def __len__(self) -> int:
-        return self._folded + self.fields * self._maps
+        return self._folded + self.fields * self.maps
 
     def fold(self, weight: Tensor) -> Tensor:
         if self._polynomials is None:
@@ -151,7 +164,7 @@ class Products:
         _, of_affine = self._by_kind(weight)
         of_pairs = grad.index_select(1, self._places).unflatten(1, (self.fields, -1))
         of_weight = [
-            grad[:, self._folded :].unflatten(1, (self.fields, self._maps)),
+            grad[:, self._folded :].unflatten(1, (self.fields, self.maps)),
             of_pairs @ self._polynomials.T,  # [S, F, A]
         ]
         of_polynomials = of_affine.flatten(0, 1).T @ of_pairs.flatten(0, 1)
@@ -178,13 +191,26 @@ class Products:
             )
             fields += of_fields
         grad = grad.view(self.fields, *of.maps.shape)
-        fields += torch.mul(grad, of.maps, out=space[self._folded :].view_as(grad)).sum(1)
+        products = space[self._folded :].view_as(grad)
+        if self.maps < self.fields:  # sums of so few take longer than what they are of
+            for of_map, one in zip(grad.unbind(1), of.maps, strict=True):
+                fields.addcmul_(of_map, one)
+            return torch.mul(grad, of.fields.unsqueeze(1), out=products).sum(0)
+        fields += torch.mul(grad, of.maps, out=products).sum(1)
         return _sum_of_products(grad, of.fields)
 
     def _by_kind(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Those of maps as they are, [S, F, H], and of affine ones, [S, F, A]."""
-        maps, affine = weight.unflatten(1, (self.fields, -1)).tensor_split([self._maps], dim=2)
+        maps, affine = weight.unflatten(1, (self.fields, -1)).tensor_split([self.maps], dim=2)
         return maps, affine
+
+
+@cache
+def _places_of_folded(fields: int) -> NDArray[np.int64]:
+    """Which term a field times a pair of fields, or times 1, is: [F·(P + 1)]."""
+    triples = monomials.places_of_products(fields, 2)  # [F, P]
+    alone = monomials.count(fields, 3) + np.arange(fields)
+    return np.concatenate([triples, alone[:, np.newaxis]], axis=1).flatten()
 
 
 def _sum_columns(matrix: Tensor, places: Tensor, count: int) -> Tensor:

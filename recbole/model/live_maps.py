@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -55,20 +56,21 @@ class Chosen(NamedTuple):
     @classmethod
     def of(cls, route: Route, alive: Tensor, affine: Tensor) -> Chosen:
         """Which maps are alive, and affine, is bool, [S] of all; the latter may be [0], of none."""
-        handed_on, first_shown = alive[: route.handed_on], len(alive) - route.shown
-        outputs, shown = places(alive), places(alive[first_shown:])
-        in_order = True
+        if not can_tell(alive):
+            every = torch.arange(len(alive), device=alive.device)
+            # A slice, since index arithmetic on a GPU may wait for it.
+            return cls(every, route.handed_on, route.shown, route.place)
+        lives, first_shown = alive.numpy(), len(alive) - route.shown
+        handed_on = np.flatnonzero(lives[: route.handed_on])
+        outputs, shown = np.flatnonzero(lives), np.flatnonzero(lives[first_shown:])
         if len(affine):
-            handed_on = handed_on & ~affine[: route.handed_on]
-            others = alive.index_fill(0, places(handed_on), False)
-            others[:first_shown] = False
-            outputs = torch.cat([places(handed_on), places(others)])
+            handed_on = handed_on[~affine.numpy()[handed_on]]
+            others = lives.copy()
+            others[handed_on] = others[:first_shown] = False
+            outputs = np.concatenate([handed_on, np.flatnonzero(others)])
             shown = outputs[len(outputs) - len(shown) :] - first_shown
-            in_order = not route.shows_what_it_hands_on(len(alive))
-        # A slice where it can be: index arithmetic on a GPU may wait for it.
-        is_all = in_order and len(shown) == route.shown
-        columns = route.place if is_all else route.place.start + shown
-        return cls(outputs, len(places(handed_on)), len(shown), columns)
+        columns = torch.from_numpy(route.place.start + shown)
+        return cls(torch.from_numpy(outputs), len(handed_on), len(shown), columns)
 
 
 class Layer(NamedTuple):
@@ -99,7 +101,8 @@ def layers_of(
         maps = Chosen.of(route, of_layer, affine)
         unfolded = _weights_of(maps.outputs, terms, weight)
         layers.append(Layer(maps, terms, unfolded, terms.fold(unfolded)))
-        terms = _terms_above(maps, terms, weight, bias, affine)
+        if len(layers) < len(routes):
+            terms = _terms_above(route, maps, terms, weight, bias, affine)
         affine = affine[:0]  # maps of other layers are not looked at
     return layers
 
@@ -120,8 +123,9 @@ def gradients_of(
         layers, parameters[::2], parameters[1::2], of_weights, of_biases, strict=True
     ):
         unfolded, of_polynomials = layer.terms.unfold(of_weight, layer.unfolded)
-        place = layer.maps.outputs.unsqueeze(1), _products_of(layer.terms, weight)
-        found.append(torch.zeros_like(weight).index_put_(place, unfolded))
+        of_outputs = unfolded.new_zeros(len(unfolded), weight.shape[1])
+        of_outputs.index_copy_(1, layer.terms.columns, unfolded)
+        found.append(torch.zeros_like(weight).index_copy_(0, layer.maps.outputs, of_outputs))
         found.append(torch.zeros_like(bias).index_copy_(0, layer.maps.outputs, of_bias))
         if of_polynomials is not None:  # of maps of the first layer
             affine = layer.terms.incoming[-len(of_polynomials) :]
@@ -132,30 +136,24 @@ def gradients_of(
 
 
 def _terms_above(
-    maps: Chosen, terms: Terms, weight: Tensor, bias: Tensor, affine: Tensor
+    route: Route, maps: Chosen, terms: Terms, weight: Tensor, bias: Tensor, affine: Tensor
 ) -> Products:
     """What the layer sums that some maps are handed to: of these, and of affine ones.
 
     The terms and parameters are those of the layer with these maps.
     """
     as_they_are, which = maps.outputs[: maps.handed_on], places(affine)
-    if not len(which):
-        return Products(terms.fields, as_they_are, which)
-    polynomials = terms.fold(_weights_of(which, terms, weight))
-    constants = bias.index_select(0, which).unsqueeze(1)
-    return Products(terms.fields, as_they_are, which, torch.cat([polynomials, constants], dim=1))
+    polynomials = None
+    if len(which):
+        folded = terms.fold(_weights_of(which, terms, weight))
+        constants = bias.index_select(0, which).unsqueeze(1)
+        polynomials = torch.cat([folded, constants], dim=1)
+    return Products(terms.fields, route.handed_on, as_they_are, which, polynomials)
 
 
 def _weights_of(maps: Tensor, terms: Terms, weight: Tensor) -> Tensor:
     """What the terms of some maps, [S], are folded from: [all S, all F·H] -> [S, F·(H + A)]."""
-    return weight.index_select(0, maps).index_select(1, _products_of(terms, weight))
-
-
-def _products_of(terms: Terms, weight: Tensor) -> Tensor:
-    """Which of a layer's weights, [S, all F·H], those of some terms are folded from."""
-    maps = weight.shape[1] // terms.fields
-    of_field = torch.arange(terms.fields, device=weight.device) * maps
-    return (of_field.unsqueeze(1) + terms.incoming).flatten()
+    return weight.index_select(0, maps).index_select(1, terms.columns)
 
 
 class LayerSoFar:
@@ -171,8 +169,10 @@ class LayerSoFar:
     `suspects`, which are computed besides, perhaps for nothing; `count`, how many are computed;
     `affine_rows`, where the affine ones are among them; `weight`, [count, T + 1], of the known
     maps, then of affine ones not among these, then of suspects, with the bias for last column, and
-    perhaps rows of 0 below; `terms_above`, what the next layer sums.
+    perhaps rows of 0 below.
     """
+
+    weight: Tensor
 
     def __init__(
         self,
@@ -183,33 +183,58 @@ class LayerSoFar:
         first: bool,
     ) -> None:
         """Of a layer's weight and bias, and its reach; None where nothing can be told of maps."""
-        self._route, self._reach, self._dtype = route, reach, embeddings.dtype
+        self._route, self._reach, self._like = route, reach, embeddings
         self._weight, self._bias = parameters
-        self._fields = embeddings.shape[1]
         self._computed = self.alive = torch.full_like(self._bias, reach is None, dtype=torch.bool)
         self.affine = torch.zeros_like(self.alive)[: None if first and reach is not None else 0]
-        self.affine_rows = slice(0)
         self._nothing_seen = True
         self._terms: Terms | None = None
-        self.terms_above: Products | None = None
+        self._largest: Tensor | None = None
+        self._above: Products | None = None
+        none = self.alive.new_empty(0, dtype=torch.long)
+        nothing = Chosen(none, handed_on=0, shown=0, columns=none)
+        self.known = nothing if reach is not None else Chosen.of(route, self.alive, self.affine)
+        self._sort()
+
+    @property
+    def terms_above(self) -> Products:
+        """What the next layer sums: the same object while that is the same."""
+        above, affine = self._above, len(places(self.affine))
+        # Of the maps handed on, ever more come in as they are, and ever fewer as affine ones.
+        if above is None or (above.maps, above.affine) != (self.known.handed_on, affine):
+            assert self._terms is not None  # it has been prepared
+            of_this = self._terms, self._weight, self._bias, self.affine
+            above = self._above = _terms_above(self._route, self.known, *of_this)
+        return above
 
     def prepare(self, terms: Terms, largest: Tensor | None) -> None:
         """Compute what may live in rows whose incoming maps are at most so large: [H + A].
 
         Which of all maps these are only ever grows.
         """
-        reads_others, self._terms = terms is not self._terms, terms
+        reads_others = terms is not self._terms
+        if not reads_others and largest is self._largest:
+            return
+        self._terms, self._largest = terms, largest
         computed = self._computed
         if self._reach is not None and largest is not None:
             if reads_others:
                 self._reach_of_incoming = self._reach.index_select(1, terms.incoming)
+                self._rounded_bias = self._bias.to(self._like.dtype).to(self._reach)
             reach = self._reach_of_incoming
-            bound = torch.addmv(self._bias.to(self._dtype).to(reach), reach, largest.to(reach))
+            bound = torch.addmv(self._rounded_bias, reach, largest.to(reach))
             computed = (bound <= 0).logical_not_().logical_or_(computed)  # NaN may live
         more = computed is not self._computed and not torch.equal(computed, self._computed)
-        if reads_others or more:
+        if more:
             self._computed = computed
-            self._choose(terms)
+            self._sort()
+        if more or reads_others:
+            rows = full_rows(self.count, self._like)
+            self.weight = self._like.new_zeros(rows, len(terms) + 1)
+            self.weight[: self.count, :-1] = terms.fold(
+                _weights_of(self._order, terms, self._weight)
+            )
+            self.weight[: self.count, -1] = self._bias.index_select(0, self._order)
 
     def see(self, computed: Tensor) -> Tensor | None:
         """Take note of which maps are alive, and affine, in rows for which they are computed.
@@ -224,14 +249,17 @@ class LayerSoFar:
         affine = self._still_affine(computed[self.affine_rows], of_suspects)
         if affine is self.affine and not lives.any():
             return None
-        assert self._terms is not None  # they have been computed from these
-        before = self._order
+        before = self._order.numpy()
         self.alive = self.alive.index_fill(0, self.suspects[lives], True)
         self.affine = affine
-        self._choose(self._terms)
-        place = torch.empty_like(self.alive, dtype=torch.long)
-        place[before] = torch.arange(len(before))
-        return place[self._order[: self.count - len(self.suspects)]]
+        self.known = Chosen.of(self._route, self.alive, affine)
+        self._sort()
+        place = np.empty(len(self.alive), dtype=np.int64)
+        place[before] = np.arange(len(before))
+        moved = torch.arange(len(self.weight))  # rows of 0 stay where they are
+        moved[: len(before)] = torch.from_numpy(place[self._order.numpy()])
+        self.weight = self.weight.index_select(0, moved)
+        return moved[: self.count - len(self.suspects)]
 
     def _still_affine(self, of_affine: Tensor, of_suspects: Tensor) -> Tensor:
         """Which maps are affine: of the affine ones so far or, in the first rows, of the suspects.
@@ -242,35 +270,31 @@ class LayerSoFar:
             return self.affine
         first, self._nothing_seen = self._nothing_seen, False
         if first:
-            affine = self.affine.index_fill(0, self.suspects[of_suspects.amin(1) > 0], True)
-            affine[self._route.handed_on :] = False
+            handed_on = self.suspects[self.suspects < self._route.handed_on]  # these come first
+            above_0 = of_suspects[: len(handed_on)].amin(1) > 0
+            affine = self.affine.index_fill(0, handed_on[above_0], True)
         else:
             above_0 = of_affine.amin(1) > 0
             if above_0.all():
                 return self.affine
             affine = self.affine.index_fill(0, places(self.affine)[~above_0], False)
-        pays = Products.pays(self._fields, int(affine.sum()))
+        pays = Products.pays(len(self._like[0]), int(affine.sum()))
         return affine if pays else torch.zeros_like(affine)
 
-    def _choose(self, terms: Terms) -> None:
-        known = self.known = Chosen.of(self._route, self.alive, self.affine)
-        self.suspects = watched = known.outputs[:0]
+    def _sort(self) -> None:
+        """Put the maps that are computed in order."""
+        known = self.known.outputs
+        self.suspects = watched = known[:0]
         if self._reach is not None:
             self.suspects = places(self._computed.logical_and(self.alive.logical_not()))
+        begin, affine = self.known.handed_on, watched
         if len(self.affine):
-            begin, affine = known.handed_on, places(self.affine)
+            affine = places(self.affine)
             if not self._route.shows_what_it_hands_on(len(self.alive)):
-                begin, watched = len(known.outputs), affine
-            self.affine_rows = slice(begin, begin + len(affine))
-        self._order = torch.cat([known.outputs, watched, self.suspects])
+                begin, watched = len(known), affine
+        self.affine_rows = slice(begin, begin + len(affine))
+        self._order = torch.cat([known, watched, self.suspects])
         self.count = len(self._order)
-        weight = terms.fold(_weights_of(self._order, terms, self._weight))
-        bias = self._bias.index_select(0, self._order).unsqueeze(1)
-        self.weight = in_full_rows(torch.cat([weight, bias], dim=1).to(self._dtype))
-        before = self.terms_above
-        above = _terms_above(known, terms, self._weight, self._bias, self.affine)
-        if before is None or len(above) != len(before):  # more maps come in as they are
-            self.terms_above = above
 
 
 def layers_so_far(

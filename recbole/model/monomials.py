@@ -60,6 +60,9 @@ def add_gradients(
     sums = torch.empty_like(fields)
     for index, (begin, (start, stop)) in enumerate(zip(begins, of_first, strict=False)):
         of_field = torch.mul(grad[start:stop], pairs[begin:], out=space[start:stop])
-        torch.sum(of_field, 0, out=sums[index])
+        if len(of_field) > 1:
+            torch.sum(of_field, 0, out=sums[index])
+        else:  # PyTorch takes as long to sum it as ten rows
+            sums[index] = of_field[0]
         of_pairs[begin:].addcmul_(grad[start:stop], fields[index])
     of_fields += sums

@@ -103,7 +103,7 @@ def recorded(monkeypatch) -> list[list[tuple[int, int]]]:
 
 def all_maps(count: int, fields: int) -> Products:
     """What a layer sums that reads all maps below as they are."""
-    return Products(fields, torch.arange(count), torch.arange(0))
+    return Products(fields, count, torch.arange(count), torch.arange(0))
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 0.01, 1.0])

@@ -46,9 +46,9 @@ def cases() -> list[tuple[Terms, Tensor, Tensor]]:
     some, none = torch.arange(2), torch.arange(0)
     return [
         (Pairs(3, fields.device), fields, fields),
-        (Products(3, some, none), fields, maps),
-        (Products(3, some, 2 + torch.arange(4), polynomials), fields, torch.cat([maps, affine])),
-        (Products(3, none, torch.arange(4), polynomials), fields, affine),
+        (Products(3, 2, some, none), fields, maps),
+        (Products(3, 6, some, 2 + torch.arange(4), polynomials), fields, torch.cat([maps, affine])),
+        (Products(3, 4, none, torch.arange(4), polynomials), fields, affine),
     ]
 
 
@@ -75,7 +75,7 @@ def test_gradient_of_polynomials_that_maps_are() -> None:
     polynomials = torch.randn(4, 7, dtype=torch.float64, requires_grad=True)
     incoming = polynomials @ factors_of(fields, fields).pairs
     wanted = weight @ (fields.unsqueeze(1) * incoming).flatten(0, 1)
-    terms = Products(3, torch.arange(0), torch.arange(4), polynomials.detach())
+    terms = Products(3, 4, torch.arange(0), torch.arange(4), polynomials.detach())
     made = terms.make(factors_of(fields, fields[:0]), lambda *size: fields.new_empty(size))
     grad = torch.randn_like(wanted)
     _, found = terms.unfold(grad @ made[:-1].T, weight)
