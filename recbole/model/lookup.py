@@ -15,6 +15,7 @@ Shapes: B batch, N indices of each of its rows, V rows of a table.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -128,7 +129,7 @@ def sum_rows(
     elif padding and table.num_embeddings <= _SHORT:
         counts = index.counts(table.num_embeddings)
         with torch.autocast("cpu", enabled=False):  # a sum, if written as a product
-            return counts @ table.weight if plus is None else plus.addmm(counts, table.weight)
+            total = counts @ table.weight
     else:
         total = _SummedRows.apply(table.weight, index.rows, 0 if padding else None, index)
     return total if plus is None else total + plus
@@ -240,5 +241,10 @@ def _row_by_row(narrow: Tensor) -> Tensor:
     """
     if narrow.stride(0) != 1 or narrow.shape[1] > _NARROW:
         return narrow.contiguous()
-    same = torch.eye(narrow.shape[1], dtype=narrow.dtype, device=narrow.device)
+    same = _identity(narrow.shape[1], narrow.dtype)
     return torch.mm(narrow, same, out=narrow.new_empty(narrow.shape))
+
+
+@cache
+def _identity(size: int, dtype: torch.dtype) -> Tensor:
+    return torch.eye(size, dtype=dtype)

@@ -19,6 +19,10 @@ from recbole.model.precision import full_precision
 from recbole.model.supervision import RatingScale, SupervisionOptions
 from recbole.model.types import Batch
 
+#: How steeply a ramp rises from 0 to 1, so that 1e-18 of a rating is enough; a power of 2, by which
+#: nothing is rounded.
+_STEEP = 2.0**60
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -123,6 +127,7 @@ class RatingHead(Head):
 
     levels: Tensor
     edges: Tensor
+    _steps: Tensor
     grades = True
 
     def __init__(self, options: SupervisionOptions, target: Target) -> None:
@@ -138,6 +143,8 @@ class RatingHead(Head):
         edges[0] = -torch.inf
         self.register_buffer("levels", values.float(), persistent=False)  # [K]
         self.register_buffer("edges", edges.float(), persistent=False)  # [K + 1]
+        steps = -_STEEP * self.edges.unsqueeze(1)  # [K + 1, 1]
+        self.register_buffer("_steps", steps, persistent=False)
 
     @property
     def num_classes(self) -> int:
@@ -156,8 +163,8 @@ class RatingHead(Head):
         That is 1 for the rating's class and 0 for the others, unless `smoothing` spreads some.
         """
         rating = batch[self.rating_field].to(self.edges.dtype)
-        # 1 above an edge, else 0: a comparison, and its conversion, would take five times as long.
-        above = (rating - self.edges.unsqueeze(1)).sign_().relu_()  # [K + 1, B]
+        # 1 above an edge, else 0: a comparison, and its conversion, would take far longer.
+        above = torch.add(self._steps, rating, alpha=_STEEP).clamp(0, 1)  # [K + 1, B]
         target = (above[:-1] - above[1:]).to(dtype)
         if self.smoothing:
             return target * (1 - self.smoothing) + self.smoothing / self.num_classes
