@@ -34,7 +34,8 @@ from recbole.model.live_maps import (
     places,
 )
 
-#: Bytes of the products of fields and maps made at a time on a CPU: what its caches hold, roughly.
+#: Bytes of the products of fields and maps made at a time on a CPU: what its caches hold, roughly;
+#: of numbers of two bytes twice as many, which take longer in smaller parts (docs/performance.md).
 _BYTES_OF_PRODUCTS = 8 * 2**20
 #: n of the rows worked on at a time elsewhere.
 _COLUMNS = 65536
@@ -336,7 +337,8 @@ def _rows_at_a_time(embeddings: Tensor, products: int) -> int:
     """
     rows, _, width = embeddings.shape
     on_cpu, number_of_bytes = embeddings.device.type == "cpu", embeddings.element_size()
-    columns = _BYTES_OF_PRODUCTS // (products * number_of_bytes) if on_cpu else _COLUMNS
+    budget = 2 * _BYTES_OF_PRODUCTS if number_of_bytes == 2 else _BYTES_OF_PRODUCTS
+    columns = budget // (products * number_of_bytes) if on_cpu else _COLUMNS
     most = max(1, columns // width)
     parts = max(1, round(rows / most))
     size = max(1, math.ceil(rows / parts))  # parts of about the same size

@@ -201,8 +201,8 @@ def test_a_cin_leaves_out_the_maps_that_turn_out_dead(monkeypatch) -> None:
     ("dtype", "products", "rows"),
     [
         (torch.float32, 350, 342),  # 8 MiB for 350 products of 16 numbers: 374 rows
-        (torch.bfloat16, 350, 1025),  # 749, but one part is nearer; odd rather than a multiple of 4
-        (torch.bfloat16, 520, 513),  # 504, in two parts of a little more
+        (torch.bfloat16, 700, 1025),  # 16 MiB: 749, but one part is nearer; not a multiple of 4
+        (torch.bfloat16, 1040, 513),  # 504, in two parts of a little more
         (torch.float32, 175, 1024),  # 749 again
         (torch.float32, 28, 1024),
     ],
