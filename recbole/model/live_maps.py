@@ -358,10 +358,9 @@ def places(chosen: Tensor) -> Tensor:
 
 
 def in_full_rows(matrix: Tensor) -> Tensor:
-    """A matrix with rows of 0 below that make products with it quicker, where they are few."""
+    """A matrix with rows of 0 below that make products with it quicker."""
     missing = full_rows(len(matrix), matrix) - len(matrix)
-    pays = 0 < 5 * missing <= len(matrix)
-    return nn.functional.pad(matrix, (0, 0, 0, missing)) if pays else matrix
+    return nn.functional.pad(matrix, (0, 0, 0, missing)) if missing else matrix
 
 
 def full_rows(count: int, like: Tensor, multiple: int = 32) -> int:

@@ -19,7 +19,7 @@ from recbole.model.precision import full_precision
 from recbole.model.supervision import RatingScale, SupervisionOptions
 from recbole.model.types import Batch
 
-#: How steeply a ramp rises from 0 to 1, so that 1e-18 of a rating is enough; a power of 2, by which
+#: How steeply a ramp falls from 0 to -1, so that 1e-18 of a rating is enough; a power of 2, by which
 #: nothing is rounded.
 _STEEP = 2.0**60
 
@@ -143,7 +143,7 @@ class RatingHead(Head):
         edges[0] = -torch.inf
         self.register_buffer("levels", values.float(), persistent=False)  # [K]
         self.register_buffer("edges", edges.float(), persistent=False)  # [K + 1]
-        steps = -_STEEP * self.edges.unsqueeze(1)  # [K + 1, 1]
+        steps = _STEEP * self.edges.unsqueeze(1)  # [K + 1, 1]
         self.register_buffer("_steps", steps, persistent=False)
 
     @property
@@ -163,9 +163,9 @@ class RatingHead(Head):
         That is 1 for the rating's class and 0 for the others, unless `smoothing` spreads some.
         """
         rating = batch[self.rating_field].to(self.edges.dtype)
-        # 1 above an edge, else 0: a comparison, and its conversion, would take far longer.
-        above = torch.add(self._steps, rating, alpha=_STEEP).clamp(0, 1)  # [K + 1, B]
-        target = (above[:-1] - above[1:]).to(dtype)
+        # -1 above an edge, else 0: a comparison, and its conversion, would take far longer.
+        above = torch.sub(self._steps, rating, alpha=_STEEP).clamp(-1, 0)  # [K + 1, B]
+        target = above.diff(dim=0).to(dtype)
         if self.smoothing:
             return target * (1 - self.smoothing) + self.smoothing / self.num_classes
         return target
