@@ -19,7 +19,7 @@ from recbole.model.precision import full_precision
 from recbole.model.supervision import RatingScale, SupervisionOptions
 from recbole.model.types import Batch
 
-#: How steeply a ramp falls from 0 to -1, so that 1e-18 of a rating is enough; a power of 2, by which
+#: How steeply a ramp falls from 0 to -1: 1e-18 of a rating is enough; a power of 2, by which
 #: nothing is rounded.
 _STEEP = 2.0**60
 
