@@ -134,7 +134,7 @@ class Products:
         self.fields, self.incoming = fields, torch.cat([maps, affine])
         of_field = torch.arange(fields, device=maps.device) * below
         self.columns = (of_field.unsqueeze(1) + self.incoming).flatten()
-        self.maps, self.affine = len(maps), len(affine)
+        self.maps = len(maps)
         self._polynomials = polynomials
         self._triples = self._folded = 0
         if polynomials is not None:

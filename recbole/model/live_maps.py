@@ -196,9 +196,9 @@ class LayerSoFar:
     @property
     def terms_above(self) -> Products:
         """What the next layer sums: the same object while that is the same."""
-        above, affine = self._above, len(places(self.affine))
-        # Of the maps handed on, ever more come in as they are, and ever fewer as affine ones.
-        if above is None or (above.maps, above.affine) != (self.known.handed_on, affine):
+        above = self._above
+        # Ever more come in as they are; one that is no longer affine is one of them from then on.
+        if above is None or above.maps != self.known.handed_on:
             assert self._terms is not None  # it has been prepared
             of_this = self._terms, self._weight, self._bias, self.affine
             above = self._above = _terms_above(self._route, self.known, *of_this)

@@ -86,6 +86,23 @@ def test_maps_of_a_cin_that_come_alive_late(direct: bool, monkeypatch) -> None:
         torch.testing.assert_close(cin(embeddings), fast, rtol=0, atol=0)
 
 
+def test_maps_of_a_cin_that_larger_ones_below_bring_to_life(monkeypatch) -> None:
+    """The maps that come in are the same ones in each part, but no longer as small."""
+    monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 1)  # a row at a time
+    cin = CompressedInteractionNetwork(fields=3, sizes=[6, 6, 4], direct=True)
+    for layer, bias in zip(cin.layers, (0.0, -1.0, 0.5), strict=True):
+        layer.bias.data.fill_(bias)
+    embeddings = torch.randn(1, 3, 4) * torch.tensor([0.1, 0.1, 3.0, 0.1]).view(-1, 1, 1)
+    embeddings.requires_grad_()
+    chosen = recorded(monkeypatch)
+    fast, slow = cin(embeddings), naive_cin(cin, embeddings)
+    torch.testing.assert_close(fast, slow)
+    assert_same_gradients(cin, embeddings, fast, slow)
+    second = [part[1] for part in chosen]
+    assert len({terms for _, terms in second}) == 1
+    assert [computed for computed, _ in second][:2] == [0, 0] and second[2][0] > 0
+
+
 def recorded(monkeypatch) -> list[list[tuple[int, int]]]:
     """How many maps and terms each layer works with in each part of the rows, as it runs."""
     parts: list[list[tuple[int, int]]] = []
