@@ -21,14 +21,13 @@ from torch.autograd.function import once_differentiable
 
 from recbole.model import monomials
 from recbole.model.autograd import in_order, one_by_one
+from recbole.model.blocks import add_product, full_rows, in_full_rows
 from recbole.model.cin_terms import Factors, Pairs, Terms
 from recbole.model.live_maps import (
     Layer,
     Route,
     can_tell,
-    full_rows,
     gradients_of,
-    in_full_rows,
     layers_of,
     layers_so_far,
     places,
@@ -225,7 +224,7 @@ class _CIN(torch.autograd.Function):
                 bias_grads[depth] += grad_out.sum(1)
                 factors = factors._replace(maps=maps)
                 products = layer.terms.make(factors, space.products)[:-1]  # [T, n]
-                _add_product(weight_grads[depth], in_full, products.T)  # [S, T]
+                add_product(weight_grads[depth], in_full, products.T)  # [S, T]
                 grads = space.grad_products(turned[depth], grad_out)[: len(products)]  # [T, n]
                 grad_maps = layer.terms.add_gradients(
                     grads, factors, grad_fields, grad_pairs, products
@@ -286,14 +285,6 @@ def _wide(parameters: Sequence[Tensor]) -> list[Tensor]:
 def _of_relu(grad: Tensor, output: Tensor) -> None:
     """Leave of a gradient what passes a relu with this output, in place."""
     torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)
-
-
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """total += left @ right, where the total may be of a wider type and have fewer rows."""
-    if total.dtype == left.dtype:
-        total.addmm_(left, right)
-    else:  # turned: oneDNN takes up to 40 % less time in bf16 where rows are more than columns
-        total += (right.T @ left.T).T[: len(total)]
 
 
 def _of_part(kept: Tensor, rows: slice, part: Tensor) -> Tensor:

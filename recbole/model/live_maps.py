@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from recbole.model.blocks import full_rows
 from recbole.model.cin_terms import Pairs, Products, Terms
 
 #: How much more than its bound, computed exactly, a rounded map may be: in bf16 0.2 % each for a
@@ -355,17 +356,3 @@ def places(chosen: Tensor) -> Tensor:
     if can_tell(chosen):
         return chosen.nonzero().squeeze(1)
     return torch.arange(len(chosen), device=chosen.device)
-
-
-def in_full_rows(matrix: Tensor) -> Tensor:
-    """A matrix with rows of 0 below that make products with it quicker."""
-    missing = full_rows(len(matrix), matrix) - len(matrix)
-    return nn.functional.pad(matrix, (0, 0, 0, missing)) if missing else matrix
-
-
-def full_rows(count: int, like: Tensor, multiple: int = 32) -> int:
-    """How many rows, so many or a few more, are a multiple of this where numbers have two bytes.
-
-    oneDNN's kernels for these take half as long for 224 rows as for 203.
-    """
-    return math.ceil(count / multiple) * multiple if like.element_size() == 2 else count

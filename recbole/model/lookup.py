@@ -15,7 +15,6 @@ Shapes: B batch, N indices of each of its rows, V rows of a table.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -129,10 +128,13 @@ def sum_rows(
     elif padding and table.num_embeddings <= _SHORT:
         counts = index.counts(table.num_embeddings)
         with torch.autocast("cpu", enabled=False):  # a sum, if written as a product
-            total = counts @ table.weight
+            # Some CPUs take three times as long for a handful of columns as for as many rows.
+            narrow = 1 < table.embedding_dim < _NARROW
+            turned = table.weight.T.contiguous() if narrow else None
+            total = counts @ table.weight if turned is None else (turned @ counts.T).T
     else:
         total = _SummedRows.apply(table.weight, index.rows, 0 if padding else None, index)
-    return total if plus is None else total + plus
+    return total if plus is None else plus + total
 
 
 def mean_rows(table: nn.Embedding, index: Index) -> Tensor:
@@ -236,15 +238,8 @@ def _added_up(grad: Tensor, rows: Tensor, index: Index, number: int, times: int 
 def _row_by_row(narrow: Tensor) -> Tensor:
     """The same with each row in one piece of memory: [P, width].
 
-    Where a rating head's gradient comes column by column, a product turns it in a quarter of the
-    time that `contiguous` takes. Written to memory of its own it is not rounded by autocast.
+    A rating head's gradient comes column by column, which NumPy turns in half the time.
     """
-    if narrow.stride(0) != 1 or narrow.shape[1] > _NARROW:
-        return narrow.contiguous()
-    same = _identity(narrow.shape[1], narrow.dtype)
-    return torch.mm(narrow, same, out=narrow.new_empty(narrow.shape))
-
-
-@cache
-def _identity(size: int, dtype: torch.dtype) -> Tensor:
-    return torch.eye(size, dtype=dtype)
+    if narrow.is_contiguous():
+        return narrow
+    return torch.from_numpy(np.ascontiguousarray(narrow.detach().numpy()))

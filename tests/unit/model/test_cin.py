@@ -6,9 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from recbole.model import blocks
 from recbole.model.cin import CompressedInteractionNetwork, _parts, _rows_at_a_time
 from recbole.model.cin_terms import Pairs, Products, Terms
-from recbole.model.live_maps import LayerSoFar, in_full_rows, layers_of, layers_so_far
+from recbole.model.live_maps import LayerSoFar, layers_of, layers_so_far
+
+
+@pytest.fixture(params=[True, False], ids=["with AMX", "without AMX"])
+def kind_of_cpu(request, monkeypatch) -> None:
+    """A CPU for which bf16 matrices are given rows of 0, or not."""
+    monkeypatch.setattr(blocks, "_HAS_AMX", request.param)
 
 
 def naive_cin(cin: CompressedInteractionNetwork, embeddings: Tensor) -> Tensor:
@@ -153,6 +160,7 @@ def test_a_map_that_a_cin_leaves_out_is_dead(scale: float, rows: int) -> None:
     assert left_out > 0 or scale == 1
 
 
+@pytest.mark.usefixtures("kind_of_cpu")
 def test_bounds_on_the_maps_of_a_cin_leave_room_for_rounded_products() -> None:
     """In bf16 products that are rounded up can add up to more than a bias that they don't reach."""
     numbers = torch.linspace(1, 2, 129).bfloat16()[:-1]
@@ -253,19 +261,6 @@ def test_parts_of_a_cin_become_larger_with_fewer_maps(monkeypatch) -> None:
     assert len(parts) == 11
 
 
-@pytest.mark.parametrize(
-    ("dtype", "before", "after"),
-    [(torch.bfloat16, 55, 64), (torch.bfloat16, 65, 96), (torch.float32, 55, 55)],
-)
-def test_rows_of_zeros_below_a_matrix(dtype: torch.dtype, before: int, after: int) -> None:
-    """As many as make the next multiple of 32, in bf16."""
-    matrix = torch.randn(before, 3).to(dtype)
-    full = in_full_rows(matrix)
-    assert full.shape == (after, 3)
-    assert torch.equal(full[:before], matrix) and not full[before:].any()
-    assert in_full_rows(full) is full
-
-
 @pytest.mark.parametrize("direct", [False, True])
 def test_cin_hands_on_one_half_and_shows_the_other(direct: bool) -> None:
     cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6, 5], direct=direct)
@@ -291,6 +286,7 @@ def test_what_is_undefined_in_a_cin_is_seen() -> None:
     assert has_gradient[0] and not has_gradient[1]
 
 
+@pytest.mark.usefixtures("kind_of_cpu")
 def test_cin_under_autocast(monkeypatch) -> None:
     cin = CompressedInteractionNetwork(fields=3, sizes=[4, 6], direct=False)
     embeddings = torch.randn(50, 3, 4, requires_grad=True)
@@ -381,6 +377,7 @@ def test_what_is_undefined_in_a_folded_cin_is_seen() -> None:
         assert torch.equal(cin(embeddings).isnan().all(dim=1), torch.arange(6) == row)
 
 
+@pytest.mark.usefixtures("kind_of_cpu")
 def test_folded_maps_of_a_cin_in_bf16() -> None:
     """Sums of rounded numbers: no further from the exact ones than those that are not folded."""
     cin = CompressedInteractionNetwork(fields=7, sizes=[60, 60, 40], direct=False)
@@ -406,6 +403,7 @@ def test_folded_maps_of_a_cin_in_bf16() -> None:
         assert error < 1.5 * usual
 
 
+@pytest.mark.usefixtures("kind_of_cpu")
 def test_gradients_of_a_cin_in_bf16_are_summed_in_full(monkeypatch) -> None:
     """Those of parameters, over all parts of the rows: 600 of them would not add up in bf16."""
     monkeypatch.setattr("recbole.model.cin._BYTES_OF_PRODUCTS", 1)
