@@ -148,7 +148,8 @@ class _CIN(torch.autograd.Function):
                 factors = factors._replace(maps=maps[: layer.known.handed_on])
                 if largest is not None:
                     incoming = factors.maps, computed[layer.affine_rows]
-                    largest = torch.cat([of.amax(1) for of in incoming])
+                    by_place = (of.unflatten(1, (-1, len(part))) for of in incoming)
+                    largest = torch.cat([of.amax(2) for of in by_place])  # [H + A, D]
             affine[index] = layers[0].affine
             if not index:
                 most = max(layer.weight.shape[1] for layer in layers)

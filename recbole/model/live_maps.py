@@ -206,7 +206,7 @@ class LayerSoFar:
         return above
 
     def prepare(self, terms: Terms, largest: Tensor | None) -> None:
-        """Compute what may live in rows whose incoming maps are at most so large: [H + A].
+        """Compute what may live in rows whose incoming maps are at most so large: [H + A, D].
 
         Which of all maps these are only ever grows.
         """
@@ -217,10 +217,11 @@ class LayerSoFar:
         computed = self._computed
         if self._reach is not None and largest is not None:
             if reads_others:
-                self._reach_of_incoming = self._reach.index_select(1, terms.incoming)
+                self._reach_of_incoming = self._reach.index_select(2, terms.incoming)
                 self._rounded_bias = self._bias.to(self._like.dtype).to(self._reach)
-            reach = self._reach_of_incoming
-            bound = torch.addmv(self._rounded_bias, reach, largest.to(reach))
+            reach = self._reach_of_incoming  # [D, S, H + A]
+            most = (reach @ largest.to(reach).T.unsqueeze(2)).squeeze(2).amax(0)
+            bound = most + self._rounded_bias
             computed = (bound <= 0).logical_not_().logical_or_(computed)  # NaN may live
         more = computed is not self._computed and not torch.equal(computed, self._computed)
         if more:
@@ -298,10 +299,10 @@ class LayerSoFar:
 def layers_so_far(
     routes: Sequence[Route], embeddings: Tensor, parameters: Sequence[Tensor]
 ) -> tuple[list[LayerSoFar], Tensor | None]:
-    """The layers of a forward pass before its first rows, and how large each field is: [F].
+    """The layers of a forward pass before its first rows, and how large fields are: [F, D].
 
-    Of embeddings [B, F, D], and of weight and bias of each layer. The reach of a layer, [S, H], is
-    how much of a map there can be for each 1 of an incoming one: the most, over d, of
+    Of embeddings [B, F, D], and of weight and bias of each layer. The reach of a layer, [D, S, H],
+    is how much of a map there can be for each 1 of an incoming one: the most that there can be of
     Σ_f W[s, f, h] fields[f, d], where each weight meets the highest or the lowest number of its
     field, or 0, whichever makes the sum larger. The first layer's incoming maps are the fields,
     which may be negative; there it is Σ_f |W[s, f, h]| · max |fields[f, d]|.
@@ -315,7 +316,7 @@ def layers_so_far(
         wide = torch.promote_types(embeddings.dtype, torch.float)
         low, high = (_over_rows(of, embeddings).to(wide) for of in (torch.amin, torch.amax))
         size = torch.maximum(high, -low)  # [F, D]
-        largest = size.amax(1)
+        largest = size
         ranges = [(-size, size)] + [(low.clamp(max=0), high.clamp(min=0))] * (len(routes) - 1)
         reaches = [
             _reach(weight.to(embeddings.dtype).to(wide), *of_fields)
@@ -331,10 +332,10 @@ def layers_so_far(
 
 
 def _reach(weight: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """[S, F·H] and a range around 0 for each number of a field, [F, D] twice -> [S, H]."""
+    """[S, F·H] and a range around 0 for each number of a field, [F, D] twice -> [D, S, H]."""
     by_field = weight.unflatten(1, (len(low), -1)).transpose(0, 1)  # [F, S, H]
     most = high.T @ by_field.clamp(min=0).flatten(1) + low.T @ by_field.clamp(max=0).flatten(1)
-    return (most.amax(0) * _SLACK).view(len(weight), -1)  # [D, S·H] -> [S, H]
+    return (most * _SLACK).view(len(most), len(weight), -1)  # [D, S·H] -> [D, S, H]
 
 
 def _over_rows(extreme: Callable[..., Tensor], embeddings: Tensor) -> Tensor:

@@ -142,7 +142,7 @@ def test_a_map_that_a_cin_leaves_out_is_dead(scale: float, rows: int) -> None:
     parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
     layers, largest = layers_so_far(cin.routes, embeddings, parameters)
     fields = maps = embeddings.transpose(0, 1).flatten(1)
-    torch.testing.assert_close(largest, fields.abs().amax(1))
+    torch.testing.assert_close(largest, embeddings.abs().amax(0))
     left_out = 0
     terms: Terms = Pairs(3, embeddings.device)
     for layer, route, so_far in zip(cin.layers, cin.routes, layers, strict=True):
@@ -156,7 +156,7 @@ def test_a_map_that_a_cin_leaves_out_is_dead(scale: float, rows: int) -> None:
         if scale < 0.01:  # then the bias decides
             assert torch.equal(lives[::2], layer.bias[::2] > 0)
         maps = maps[: route.handed_on]
-        terms, largest = all_maps(len(maps), 3), maps.amax(1)
+        terms, largest = all_maps(len(maps), 3), maps.unflatten(1, (-1, 4)).amax(1)
     assert left_out > 0 or scale == 1
 
 
@@ -188,14 +188,27 @@ def test_bounds_on_the_maps_of_a_cin_know_signs() -> None:
     embeddings[:, 1] += 4  # [1, 2] and [2, 3]
     parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
     layers, _ = layers_so_far(cin.routes, embeddings, parameters)
-    layers[1].prepare(all_maps(2, 2), torch.tensor([1.0, 1.0]))
+    layers[1].prepare(all_maps(2, 2), torch.ones(2, 3))
     assert layers[1].suspects.tolist() == [2]
-    layers[1].prepare(all_maps(2, 2), torch.tensor([9.0, 1.0]))
+    layers[1].prepare(all_maps(2, 2), torch.tensor([[9.0] * 3, [1.0] * 3]))
     assert layers[1].suspects.tolist() == [1, 2]
     embeddings[3, 1, 2] = -0.1  # with which weights below 0 do give something
     layers, _ = layers_so_far(cin.routes, embeddings, parameters)
-    layers[1].prepare(all_maps(2, 2), torch.tensor([1.0, 1.0]))
+    layers[1].prepare(all_maps(2, 2), torch.ones(2, 3))
     assert layers[1].suspects.tolist() == [0, 2]
+
+
+def test_bounds_on_the_maps_of_a_cin_know_places() -> None:
+    """A field and a map below that are large at different places of an embedding give little."""
+    cin = CompressedInteractionNetwork(fields=2, sizes=[2, 1], direct=True)
+    cin.layers[1].weight.data.fill_(1.0)
+    cin.layers[1].bias.data.fill_(-10.0)
+    embeddings = torch.tensor([3.0, 0.1]).expand(5, 2, 2)  # the same for all rows and fields
+    parameters = [tensor for layer in cin.layers for tensor in (layer.weight, layer.bias)]
+    for largest, may_live in (([0.1, 3.0], False), ([3.0, 0.1], True)):
+        layers, _ = layers_so_far(cin.routes, embeddings, parameters)
+        layers[1].prepare(all_maps(2, 2), torch.tensor(largest).expand(2, 2))
+        assert len(layers[1].suspects) == may_live
 
 
 def test_a_cin_leaves_out_the_maps_that_turn_out_dead(monkeypatch) -> None:

@@ -14,9 +14,11 @@ glibc_only = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="the C library is not glibc"
 )
 
-#: Page faults of a step that takes and frees 120 MB in blocks of 6 MB, as those of a model are.
+#: Page faults of a step that takes and frees 120 MB in blocks of 6 MB, as those of a model are; in
+#: pages of 4 KB throughout, where the system would give out some of 2 MB (PR_SET_THP_DISABLE).
 SCRIPT = """
-import resource, sys
+import ctypes, resource, sys
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
 import torch
 from contextlib import nullcontext
 from recbole.model.cpu import tuned_cpu
