@@ -25,6 +25,7 @@ from torch.nn.functional import embedding_bag
 
 from recbole.data.interaction import Interaction
 from recbole.model.autograd import in_order, one_by_one
+from recbole.model.layers import narrow_linear
 from recbole.model.precision import full_precision
 from recbole.model.types import Batch
 
@@ -35,9 +36,8 @@ _EPSILON = 1e-8  # a sequence of padding only has the mean 0 / ε = 0
 _SHORT = 64
 #: V up to which one pass of the radix sort, over 16 bits, is enough; several do not pay.
 _SORTED_IN_ONE_PASS = 2**16
-
-#: Columns up to which a product with the identity is the quicker way to turn a matrix.
-_NARROW = 16
+#: Numbers in a row from which on a product with counts need not be turned round to be quick.
+_WIDE = 16
 
 
 class ForwardPass(Interaction):
@@ -128,10 +128,10 @@ def sum_rows(
     elif padding and table.num_embeddings <= _SHORT:
         counts = index.counts(table.num_embeddings)
         with torch.autocast("cpu", enabled=False):  # a sum, if written as a product
-            # Some CPUs take three times as long for a handful of columns as for as many rows.
-            narrow = 1 < table.embedding_dim < _NARROW
-            turned = table.weight.T.contiguous() if narrow else None
-            total = counts @ table.weight if turned is None else (turned @ counts.T).T
+            if 1 < table.embedding_dim < _WIDE:  # turned in memory, too: gradients go by that
+                total = narrow_linear(counts, table.weight.T.contiguous())
+            else:
+                total = counts @ table.weight
     else:
         total = _SummedRows.apply(table.weight, index.rows, 0 if padding else None, index)
     return total if plus is None else plus + total

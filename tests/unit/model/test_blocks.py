@@ -53,8 +53,10 @@ def test_products_are_added_whichever_way_round(dtype, rows, columns, has_amx, m
         (4, 98, False),  # 98 x 16, or 4 x 128
     ],
 )
-def test_products_without_amx_fill_few_blocks(rows, columns, turned: bool, monkeypatch) -> None:
-    monkeypatch.setattr(blocks, "_HAS_AMX", False)
+@pytest.mark.parametrize("has_amx", [False, True])
+def test_products_fill_few_blocks(rows, columns, turned, has_amx, monkeypatch) -> None:
+    """Without AMX; with it they are always turned."""
+    monkeypatch.setattr(blocks, "_HAS_AMX", has_amx)
     shapes = []
 
     class Recorded(torch.Tensor):
@@ -67,4 +69,4 @@ def test_products_without_amx_fill_few_blocks(rows, columns, turned: bool, monke
     left = torch.randn(rows, 40).bfloat16().as_subclass(Recorded)
     right = torch.randn(40, columns).bfloat16().as_subclass(Recorded)
     add_product(torch.zeros(rows, columns), left, right)
-    assert shapes == [(columns, rows) if turned else (rows, columns)]
+    assert shapes == [(columns, rows) if turned or has_amx else (rows, columns)]

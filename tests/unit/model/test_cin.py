@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
@@ -209,6 +211,20 @@ def test_bounds_on_the_maps_of_a_cin_know_places() -> None:
         layers, _ = layers_so_far(cin.routes, embeddings, parameters)
         layers[1].prepare(all_maps(2, 2), torch.tensor(largest).expand(2, 2))
         assert len(layers[1].suspects) == may_live
+
+
+def test_a_map_of_a_cin_that_lives_at_one_place_of_one_row_is_kept() -> None:
+    """Where nothing else comes near what its bias asks for."""
+    cin = CompressedInteractionNetwork(fields=2, sizes=[2, 1], direct=True)
+    for layer, bias in zip(cin.layers, (0.0, -100.0), strict=True):
+        layer.weight.data.fill_(1.0)
+        layer.bias.data.fill_(bias)
+    for row, place in itertools.product(range(2), range(3)):
+        embeddings = torch.full((2, 2, 3), 0.1)
+        embeddings[row, :, place] = 3.0
+        out = cin(embeddings)
+        assert out[row, -1] == 4 * 36 * 3 - 100  # 36 in either map, times 3 in either field
+        torch.testing.assert_close(out, naive_cin(cin, embeddings))
 
 
 def test_a_cin_leaves_out_the_maps_that_turn_out_dead(monkeypatch) -> None:
