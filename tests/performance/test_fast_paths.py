@@ -137,4 +137,6 @@ def test_negatives_beside_a_set_for_each_user():
 def test_denormal_weights_cost_nothing():
     """In processes of their own, whose threads keep the setting."""
     plain, flushed = (denormals.in_a_process(setting, threads=1) for setting in (False, True))
-    assert plain[-1] > 3 * flushed[-1]  # 6 % of them: twenty times
+    if plain[-1] < 2 * plain[0]:
+        pytest.skip("denormal numbers cost this CPU nothing")
+    assert flushed[-1] < 1.5 * flushed[0]  # of 6 %, where plain ones take twenty times as long
