@@ -19,7 +19,7 @@ _COLUMNS_OF_LESS = 16
 
 
 def in_full_rows(matrix: Tensor) -> Tensor:
-    """A matrix with rows of 0 below that make products with it quicker."""
+    """A matrix with rows of 0 below that make products with it quicker: [R, C] -> [≥ R, C]."""
     missing = full_rows(len(matrix), matrix) - len(matrix)
     return nn.functional.pad(matrix, (0, 0, 0, missing)) if missing else matrix
 
@@ -27,7 +27,7 @@ def in_full_rows(matrix: Tensor) -> Tensor:
 def full_rows(count: int, like: Tensor, multiple: int = 32) -> int:
     """How many rows, so many or a few more, are a multiple of this where that is quicker.
 
-    AMX's kernels take half as long for 224 rows as for 203.
+    AMX's kernels take half as long for 224 rows as for 203. GPUs get full rows, too.
     """
     if like.element_size() != 2 or not (like.is_cuda or _HAS_AMX):
         return count
@@ -37,7 +37,7 @@ def full_rows(count: int, like: Tensor, multiple: int = 32) -> int:
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """total += left @ right, where the total may be of a wider type and have fewer rows.
 
-    Of few rows and columns, that is, and long sums.
+    Long sums, of few rows and columns: [S, T] += [S or more, n] @ [n, T].
     """
     if total.dtype == left.dtype:
         total.addmm_(left, right)
@@ -48,7 +48,7 @@ def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def _work(left: Tensor, turned: Tensor) -> int:
-    """What left @ turned.T takes, in numbers of the result."""
+    """What left @ turned.T takes, in numbers of the result that are filled: [R, n], [C, n]."""
     columns = len(turned)
     block = _COLUMNS if columns > _COLUMNS else _COLUMNS_OF_LESS
     return len(left) * math.ceil(columns / block) * block

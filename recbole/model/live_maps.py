@@ -315,9 +315,8 @@ def layers_so_far(
     if can_tell(embeddings):
         wide = torch.promote_types(embeddings.dtype, torch.float)
         low, high = (_over_rows(of, embeddings).to(wide) for of in (torch.amin, torch.amax))
-        size = torch.maximum(high, -low)  # [F, D]
-        largest = size
-        ranges = [(-size, size)] + [(low.clamp(max=0), high.clamp(min=0))] * (len(routes) - 1)
+        largest = torch.maximum(high, -low)  # [F, D]
+        ranges = [(-largest, largest)] + [(low.clamp(max=0), high.clamp(min=0))] * (len(routes) - 1)
         reaches = [
             _reach(weight.to(embeddings.dtype).to(wide), *of_fields)
             for weight, of_fields in zip(weights, ranges, strict=True)

@@ -235,11 +235,11 @@ def _added_up(grad: Tensor, rows: Tensor, index: Index, number: int, times: int 
     return embedding_bag(places, _row_by_row(grad), starts, mode="sum")
 
 
-def _row_by_row(narrow: Tensor) -> Tensor:
+def _row_by_row(grad: Tensor) -> Tensor:
     """The same with each row in one piece of memory: [P, width].
 
     A rating head's gradient comes column by column, which NumPy turns in half the time.
     """
-    if narrow.is_contiguous():
-        return narrow
-    return torch.from_numpy(np.ascontiguousarray(narrow.detach().numpy()))
+    if grad.is_contiguous():
+        return grad
+    return torch.from_numpy(np.ascontiguousarray(grad.detach().numpy()))

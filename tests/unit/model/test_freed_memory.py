@@ -14,11 +14,12 @@ glibc_only = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="the C library is not glibc"
 )
 
-#: Page faults of a step that takes and frees 120 MB in blocks of 6 MB, as those of a model are; in
-#: pages of 4 KB throughout, where the system would give out some of 2 MB (PR_SET_THP_DISABLE).
+#: Page faults of a step that takes and frees 120 MB in blocks of 6 MB, as those of a model are. At
+#: first each is mapped by itself (M_MMAP_THRESHOLD, 1 MB): left alone, glibc learns from blocks
+#: that are freed, and keeps them or gives them back depending on how they happen to lie.
 SCRIPT = """
 import ctypes, resource, sys
-ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
+ctypes.CDLL(None).mallopt(-3, 2**20)
 import torch
 from contextlib import nullcontext
 from recbole.model.cpu import tuned_cpu
