@@ -24,9 +24,9 @@ targets for the same head, the label alone as two classes, and the heads in `abl
 Numerically, p̂ is never computed on the way to the loss. With its levels split into negative and
 positive ones, log p̂ - log(1 - p̂) = logsumexp(z_positive) - logsumexp(z_negative): the click logit,
 exact for any logits, which goes into the binary cross entropy as it is. Where both losses are taken
-at once, as in training, the click's is seen as a cross entropy, too: the gradient of -log p̂ is that
-of a cross entropy towards w_k = p_k / p̂ over the positive levels, their probabilities once the
-click is known. So the gradient of Eq. 13 is p - λ target - (1 - λ) w (`_MixedLoss`).
+at once, as in training, the click's is seen as a cross entropy, too: with w = softmax over those
+levels alone that the click leaves open, it is - Σ_k w_k log p_k + Σ_k w_k log w_k, and its gradient
+p - w. So the gradient of Eq. 13 is p - λ target - (1 - λ) w (`_MixedLoss`).
 
 Shapes: B batch, K logits.
 """
@@ -41,7 +41,7 @@ from torch import Tensor
 from recbole.data.schema import Target
 from recbole.model.ablation_heads import OrdinalHead, RegressionHead
 from recbole.model.autograd import in_order
-from recbole.model.precision import full_precision
+from recbole.model.precision import full_precision, full_type
 from recbole.model.rating_head import Head, RatingHead, Scores, by_class
 from recbole.model.supervision import SupervisionOptions
 from recbole.model.types import Batch
@@ -78,14 +78,26 @@ class BinaryHead(Head):
 class SoftmaxHead(RatingHead):
     """K logits, one for each rating level in ascending order: the paper's rating head.
 
-    The loss is λ CE + (1 − λ) (BCE + penalty), Eq. 13. Where `multi_agg` is "prob", it is computed
-    from the logits directly, not by `click_logit` and `class_scores`.
+    The loss is λ CE + (1 − λ) (BCE + penalty), Eq. 13. Where `multi_agg` is "prob" and no target is
+    smoothed, it is computed from the logits directly, not by `click_logit` and `class_scores`.
+
+    Attributes:
+        positive: which classes are clicks: 1 for those that are, else 0, float32 [K, 1].
     """
+
+    positive: Tensor
+    _levels: Tensor
+    _one: Tensor
 
     def __init__(self, options: SupervisionOptions, target: Target) -> None:
         super().__init__(options, target)
         self.num_logits = self.num_classes
         self.aggregate = options.multi_agg
+        positive = (torch.arange(self.num_classes) >= self.num_negative).float()
+        self.register_buffer("positive", positive.unsqueeze(1), persistent=False)
+        self.register_buffer("_levels", self.levels.unsqueeze(1), persistent=False)  # [K, 1]
+        self.register_buffer("_one", torch.tensor(1.0), persistent=False)
+        self._step = float(self.levels.diff().min())
 
     def click_logit(self, logits: Tensor) -> Tensor:
         """The log-odds of p̂ (Eq. 11): [B, K] -> [B]."""
@@ -99,85 +111,99 @@ class SoftmaxHead(RatingHead):
         return full_precision(logits)
 
     def _losses(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
-        if self.aggregate == "logit":
+        if self.aggregate == "logit" or self.smoothing:
             return super()._losses(logits, batch)
-        z = by_class(logits)
-        classes = self.class_targets(batch, z.dtype)
-        click = self._click_target(batch, self.positive_share, z.dtype)
-        loss, bce, ce, _ = _MixedLoss.apply(z, classes, click, self.num_negative, self.ratio)
+        dtype = full_type(logits)
+        target = self.class_targets(batch).to(dtype)
+        click = batch[self.label_field].to(dtype)
+        loss, bce, ce, _ = _MixedLoss.apply(logits, target, click, self.positive, self.ratio)
         return {"loss": loss, "bce": bce, "ce": ce}
+
+    def class_targets(self, batch: Batch) -> Tensor:
+        """1 for the class that each rating is the level of, and 0 for the others: float32 [K, B].
+
+        From 1 it falls to 0 where the next level could be: comparisons, and the conversion of what
+        they give to numbers, would take far longer.
+        """
+        away = batch[self.rating_field].to(self.levels.dtype) - self._levels  # [K, B]
+        return torch.addcmul(self._one, away, away, value=-(self._step**-2)).relu_()
+
+
+#: What is taken off the logits of classes that are out of the question: more than any logit.
+_FAR = 1e30
 
 
 class _MixedLoss(torch.autograd.Function):
-    """λ CE + (1 − λ) BCE (Eq. 10 to 13) and its gradient, in two thirds of autograd's operations.
+    """λ CE + (1 − λ) BCE (Eq. 10 to 13) and its gradient, in half of autograd's operations.
 
     In a small model's step they are what the rating head costs. With w the probability of each
-    class once the click is known, BCE is − Σ_k w_k log(p̂ or 1 − p̂) = Σ_k w_k (log w_k − log p_k),
-    and its gradient is p − w, as that of CE is p − target.
-
-    Where a click is wanted with a probability q between 0 and 1, w_k is q p_k / p̂ for positive
-    classes k, (1 − q) p_k / (1 − p̂) for negative ones, and log w_k leaves q and 1 − q out.
+    class once the click is known, BCE is − log(p̂ or 1 − p̂) = Σ_k w_k (log w_k − log p_k), and its
+    gradient is p − w, as that of CE is p − target.
 
     Args:
-        z: logits [..., K, B].
+        logits: [..., B, K].
         target: the wanted probabilities of the classes [..., K, B].
-        click: q, [..., B].
-        num_negative: how many classes are negative: the first ones.
+        click: whether there was one: 0 or 1 and nothing between, [..., B].
+        positive: which classes are clicks: 0 or 1, [K, 1].
         ratio: λ.
 
     Returns:
-        The loss, BCE and CE [...], and B times the loss's gradient by z, [..., K, B]. Only the loss
-        has a gradient.
+        The loss, BCE and CE [...], and the loss's gradient by the logits, [..., B, K]. Only the
+        loss has a gradient.
     """
 
     @staticmethod
     @in_order
     def forward(
-        z: Tensor, target: Tensor, click: Tensor, num_negative: int, ratio: float
+        logits: Tensor, target: Tensor, click: Tensor, positive: Tensor, ratio: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        rows, first_positive = z.shape[-1], [num_negative]
-        sides = z.tensor_split(first_positive, dim=-2)
-        log_p, log_w = z.log_softmax(-2), torch.cat([side.log_softmax(-2) for side in sides], -2)
-        p, w, q = log_p.exp(), log_w.exp(), click.unsqueeze(-2)
-        negative, positive = w.tensor_split(first_positive, dim=-2)
-        negative.addcmul_(negative, q, value=-1)
-        positive.mul_(q)
-        bce = log_w.sub_(log_p).mul_(w).sum((-2, -1)) / rows
-        ce = log_p.mul_(target).sum((-2, -1)) / -rows
-        of_z = p.sub_(w, alpha=1 - ratio).sub_(target, alpha=ratio)
-        return torch.lerp(bce, ce, ratio), bce, ce, of_z
+        share = 1 / click.shape[-1]
+        z = by_class(logits)
+        z_known = _once_known(z, click, positive)
+        log_p, log_w = z.log_softmax(-2), z_known.log_softmax(-2)
+        p, w = z.softmax(-2), z_known.softmax(-2)  # quicker than what exp() makes of the others
+        bce = log_w.sub_(log_p).mul_(w).sum((-2, -1)) * share
+        ce = log_p.mul_(target).sum((-2, -1)) * -share
+        of_z = p.sub_(w, alpha=1 - ratio).sub_(target, alpha=ratio).mul_(share)
+        return torch.lerp(bce, ce, ratio), bce, ce, of_z.mT
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        z, target, click, ctx.num_negative, ctx.ratio = inputs
-        _, bce, ce, of_z = output
-        ctx.mark_non_differentiable(bce, ce, of_z)
-        ctx.set_materialize_grads(False)  # it would fill [K, B] with zeros for the last of these
-        ctx.save_for_backward(z, target, click, of_z)
+        logits, target, click, positive, ctx.ratio = inputs
+        _, bce, ce, of_logits = output
+        ctx.mark_non_differentiable(bce, ce, of_logits)
+        ctx.set_materialize_grads(False)  # it would fill [B, K] with zeros for the last of these
+        ctx.save_for_backward(logits, target, click, positive, of_logits)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if grad is None:  # nothing was asked of the loss
             return None, None, None, None, None
-        z, target, click, of_z = ctx.saved_tensors
+        logits, target, click, positive, of_logits = ctx.saved_tensors
         if torch.is_grad_enabled():  # it is to be differentiated in its turn
-            negative, positive = z.tensor_split([ctx.num_negative], dim=-2)
-            q = click.unsqueeze(-2)
-            w = torch.cat([negative.softmax(-2) * (1 - q), positive.softmax(-2) * q], dim=-2)
+            z = by_class(logits)
+            w = _once_known(z, click, positive).softmax(-2)
             of_z = z.softmax(-2) - (1 - ctx.ratio) * w - ctx.ratio * target
-        return of_z * (grad / z.shape[-1])[..., None, None], None, None, None, None
+            of_logits = of_z.mT / click.shape[-1]
+        return of_logits * grad[..., None, None], None, None, None, None
 
     @staticmethod
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], *inputs: Any
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        *tensors, num_negative, ratio = inputs
+        *tensors, positive, ratio = inputs
         stacked = [
             tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
             for tensor, dim in zip(tensors, in_dims, strict=False)
         ]
-        output = _MixedLoss.apply(*stacked, num_negative, ratio)
+        output = _MixedLoss.apply(*stacked, positive, ratio)
         return output, (0,) * len(output)
+
+
+def _once_known(z: Tensor, click: Tensor, positive: Tensor) -> Tensor:
+    """The logits of the classes, once it is known whether there was a click: [..., K, B]."""
+    is_out = click.unsqueeze(-2) - positive  # 1 or -1 for those on the other side, else 0
+    return torch.addcmul(z, is_out, is_out, value=-_FAR)
 
 
 _RATING_HEADS: dict[str, type[RatingHead]] = {

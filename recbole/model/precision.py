@@ -28,7 +28,12 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 def full_precision(tensor: Tensor) -> Tensor:
     """At least float32: half precision (autocast) is too coarse for losses and probabilities."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+    return tensor.to(full_type(tensor))
+
+
+def full_type(tensor: Tensor) -> torch.dtype:
+    """The type that `full_precision` gives a tensor."""
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 @contextmanager

@@ -19,10 +19,6 @@ from recbole.model.precision import full_precision
 from recbole.model.supervision import RatingScale, SupervisionOptions
 from recbole.model.types import Batch
 
-#: How steeply a ramp falls from 0 to -1: 1e-18 of a rating is enough; a power of 2, by which
-#: nothing is rounded.
-_STEEP = 2.0**60
-
 
 @dataclass(frozen=True)
 class Scores:
@@ -127,7 +123,6 @@ class RatingHead(Head):
 
     levels: Tensor
     edges: Tensor
-    _steps: Tensor
     grades = True
 
     def __init__(self, options: SupervisionOptions, target: Target) -> None:
@@ -143,8 +138,6 @@ class RatingHead(Head):
         edges[0] = -torch.inf
         self.register_buffer("levels", values.float(), persistent=False)  # [K]
         self.register_buffer("edges", edges.float(), persistent=False)  # [K + 1]
-        steps = _STEEP * self.edges.unsqueeze(1)  # [K + 1, 1]
-        self.register_buffer("_steps", steps, persistent=False)
 
     @property
     def num_classes(self) -> int:
@@ -156,19 +149,6 @@ class RatingHead(Head):
         rating = batch[self.rating_field].to(self.edges.dtype)
         # For a handful of classes quicker than a search.
         return (rating > self.edges[1:-1].unsqueeze(1)).sum(dim=0)
-
-    def class_targets(self, batch: Batch, dtype: torch.dtype) -> Tensor:
-        """The probability of each class that the rating's loss asks for: [K, B].
-
-        That is 1 for the rating's class and 0 for the others, unless `smoothing` spreads some.
-        """
-        rating = batch[self.rating_field].to(self.edges.dtype)
-        # -1 above an edge, else 0: a comparison, and its conversion, would take far longer.
-        above = torch.sub(self._steps, rating, alpha=_STEEP).clamp(-1, 0)  # [K + 1, B]
-        target = above.diff(dim=0).to(dtype)
-        if self.smoothing:
-            return target * (1 - self.smoothing) + self.smoothing / self.num_classes
-        return target
 
     @property
     def positive_share(self) -> float:
@@ -201,5 +181,5 @@ class RatingHead(Head):
 
 
 def by_class(scores: Tensor) -> Tensor:
-    """Full precision, and the rows innermost, which makes long vectors: [B, K] -> [K, B]."""
-    return full_precision(scores).T.contiguous()
+    """Full precision, and rows innermost, which makes long vectors: [..., B, K] -> [..., K, B]."""
+    return full_precision(scores).mT.contiguous()

@@ -173,23 +173,29 @@ def test_narrow_integer_columns() -> None:
     assert torch.equal(embedding(narrow), embedding(wide))
 
 
+@pytest.mark.parametrize("plus", [None, "a row", "rows"])
 @pytest.mark.parametrize("padding", [False, True])
 @pytest.mark.parametrize("width", [1, 3])
 @pytest.mark.parametrize("rows", [5, 70, 70_000])  # counted, sorted, and more than are sorted
-def test_sums_of_rows_and_their_gradient(rows: int, width: int, padding: bool) -> None:
+def test_sums_of_rows_and_their_gradient(
+    rows: int, width: int, padding: bool, plus: str | None
+) -> None:
     table = nn.Embedding(rows, width)
     index = torch.tensor([[1, 1, 0], [0, 0, 0], [4, rows - 1, 1]])
     found = table(index)  # [B, N, width]
     if padding:
         found = found * (index != 0).unsqueeze(-1)
-    ours, theirs = sum_rows(table, Index(index), padding), found.sum(dim=1)
+    added = torch.randn((width,) if plus == "a row" else (3, width), requires_grad=True)
+    ours = sum_rows(table, Index(index), padding, plus=None if plus is None else added)
+    theirs = found.sum(dim=1) + (0 * added if plus is None else added)
     torch.testing.assert_close(ours, theirs)
     weight = torch.randn_like(ours)
-    gradients = [torch.autograd.grad((x * weight).sum(), table.weight) for x in (ours, theirs)]
+    learned = [table.weight] if plus is None else [table.weight, added]
+    gradients = [torch.autograd.grad((x * weight).sum(), learned) for x in (ours, theirs)]
     torch.testing.assert_close(*gradients)
 
 
-@pytest.mark.parametrize("width", [5, 17])  # turned by a product, and copied
+@pytest.mark.parametrize("width", [5, 17])
 def test_a_gradient_that_comes_column_by_column(width: int) -> None:
     """Autocast, where somebody has it around a backward pass, does not round it."""
     table = nn.Embedding(70, width)

@@ -153,17 +153,17 @@ class TestLossOfBothAtOnce:
             torch.testing.assert_close(together.grad[number], alone.grad)
 
 
-@pytest.mark.parametrize("label", ["as the rating says", "not as it says", "not certain"])
+@pytest.mark.parametrize("label", ["as the rating says", "not as it says"])
 def test_loss_of_both_at_once_for_any_label(label: str) -> None:
     head, _ = rating_head(5, 0.3)
     logits, batch = rows(5, 2.0)
     logits = logits.double().requires_grad_()
-    if label == "not certain":
-        batch["label"] = torch.linspace(0, 1, 40)
-    elif label == "not as it says":
+    if label == "not as it says":
         batch["label"] = 1 - batch["label"]
     found, plain = head.loss(logits, batch, None), RatingHead._losses(head, logits, batch)
     torch.testing.assert_close(found, plain)
+    assert not found["bce"].requires_grad  # rather than a gradient that is not its own
+    assert not found["ce"].requires_grad
     gradients = [torch.autograd.grad(parts["loss"], logits)[0] for parts in (found, plain)]
     torch.testing.assert_close(*gradients)
 
@@ -185,10 +185,12 @@ def test_derivatives_of_the_loss(classes: int) -> None:
 
 
 def test_mapping_over_another_dimension() -> None:
-    pieces = torch.rand(5, 2, 7), torch.rand(5, 7, 2), torch.rand(7)  # z, target, click
-    mapped = torch.func.vmap(_MixedLoss.apply, in_dims=(1, 2, None, None, None))(*pieces, 3, 0.3)
+    clicks = (torch.arange(7) % 3 == 0).float()
+    positive = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0]).unsqueeze(1)
+    pieces = torch.rand(7, 2, 5), torch.rand(5, 7, 2), clicks, positive  # logits, target, ...
+    mapped = torch.func.vmap(_MixedLoss.apply, in_dims=(1, 2, None, None, None))(*pieces, 0.3)
     for number in range(2):
-        alone = _MixedLoss.apply(pieces[0][:, number], pieces[1][..., number], pieces[2], 3, 0.3)
+        alone = _MixedLoss.apply(pieces[0][:, number], pieces[1][..., number], *pieces[2:], 0.3)
         torch.testing.assert_close([part[number] for part in mapped], list(alone))
 
 
@@ -206,12 +208,19 @@ def test_the_same_logits_under_several_batches() -> None:
 def test_class_targets_are_of_the_classes(classes: int) -> None:
     head, _ = rating_head(classes)
     target, _ = TARGETS[classes]
-    levels = torch.tensor(target.levels)
-    edges = (levels[1:] + levels[:-1]) / 2  # a rating half-way counts as the lower one
-    above = edges.nextafter(torch.tensor(torch.inf))
-    batch = {"rating": torch.cat([levels, levels - 0.01, levels + 0.01, edges, above])}
+    batch = {"rating": torch.tensor(target.levels).repeat(3)}
     expected = torch.nn.functional.one_hot(head.classes(batch), classes).T
-    assert torch.equal(head.class_targets(batch, torch.float32), expected.float())
+    assert torch.equal(head.class_targets(batch), expected.float())
+
+
+def test_class_targets_of_levels_unevenly_apart() -> None:
+    head = build_head(
+        SupervisionOptions(multi_cls=3), Target("label", "rating", 7, (-10, 0.1, 7.7))
+    )
+    assert isinstance(head, SoftmaxHead)
+    ratings = torch.tensor([7.7, -10, 0.1], dtype=torch.float64)
+    expected = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    assert torch.equal(head.class_targets({"rating": ratings}), expected)
 
 
 @pytest.mark.parametrize("classes", TARGETS)
