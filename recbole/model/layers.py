@@ -243,7 +243,7 @@ def narrow_linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
 class BaseFactorizationMachine(nn.Module):
     """The pairwise products of the fields' vectors: Σ_{i<j} v_i ⊙ v_j.
 
-    Computed in linear time as ½ ((Σ v)² - Σ v²) (Rendle, "Factorization Machines", ICDM 2010).
+    Computed in linear time, as ½ ((Σ v)² - Σ v²) is (Rendle, "Factorization Machines", ICDM 2010).
 
     Args:
         reduce_sum: whether to sum over the embedding too: [B, F, D] -> [B, 1], else [B, D].
@@ -255,26 +255,52 @@ class BaseFactorizationMachine(nn.Module):
 
     def forward(self, input_x: Tensor) -> Tensor:
         """Sum the products of all pairs of fields: [B, F, D] -> [B, 1] or [B, D]."""
-        pairs = _PairwiseProducts.apply(input_x)  # [B, D]
+        pairs, _ = _PairwiseProducts.apply(input_x)  # [B, D]
         return pairs.sum(dim=1, keepdim=True) if self.reduce_sum else pairs
 
 
 class _PairwiseProducts(torch.autograd.Function):
-    """½ ((Σ v)² - Σ v²), [B, F, D] -> [B, D], whose gradient g ⊙ (Σ v - v) takes one pass."""
+    """Σ_{i<j} v_i ⊙ v_j and Σ v, of v [B, F, D]: [B, D] each.
+
+    The gradient of the first, g ⊙ (Σ v - v), takes one pass, and the second.
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
     @in_order
-    def forward(v: Tensor) -> Tensor:
-        return 0.5 * (v.sum(dim=1).square() - v.square().sum(dim=1))
+    def forward(v: Tensor) -> tuple[Tensor, Tensor]:
+        return _pairs_at_once(v) if v.is_cuda else _pairs_by_field(v)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*inputs, output[1])
+        ctx.set_materialize_grads(False)  # nothing but its own gradient makes use of Σ v
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (v,) = ctx.saved_tensors
-        of_all = (grad * v.sum(dim=1)).unsqueeze(1)  # [B, 1, D]
-        return torch.addcmul(of_all, grad.unsqueeze(1), v, value=-1)
+    def backward(ctx: Any, grad: Tensor | None, of_total: Tensor | None) -> Tensor | None:
+        v, total = ctx.saved_tensors
+        of_v = None if of_total is None else of_total.unsqueeze(1).expand_as(v)
+        if grad is None:
+            return of_v
+        of_pairs = torch.addcmul((grad * total).unsqueeze(1), grad.unsqueeze(1), v, value=-1)
+        return of_pairs if of_v is None else of_pairs + of_v
+
+
+def _pairs_by_field(v: Tensor) -> tuple[Tensor, Tensor]:
+    """Σ_{i<j} v_i ⊙ v_j and Σ v, each field times the sum of those before: [B, F, D] -> [B, D].
+
+    Nothing as large as v is written, which is what takes time on a CPU.
+    """
+    first, *others = v.unbind(dim=1)
+    total, pairs = first.clone(), torch.zeros_like(first)
+    for field in others:
+        pairs.addcmul_(total, field)
+        total += field
+    return pairs, total
+
+
+def _pairs_at_once(v: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in a handful of kernels, as launching one is what takes time on a GPU."""
+    total = v.sum(dim=1)
+    return 0.5 * (total.square() - v.square().sum(dim=1)), total

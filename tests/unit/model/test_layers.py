@@ -26,6 +26,9 @@ from recbole.model.layers import (
     Dropout,
     LogitLayer,
     MLPLayers,
+    _pairs_at_once,
+    _pairs_by_field,
+    _PairwiseProducts,
     activation_layer,
 )
 from recbole.model.loss import RegLoss
@@ -160,6 +163,16 @@ def test_factorization_machine(reduce_sum: bool) -> None:
     weight = torch.randn_like(ours)
     gradients = [torch.autograd.grad((x * weight).sum(), v) for x in (ours, expected)]
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("fields", [1, 2, 5])
+def test_pairs_of_fields_on_either_kind_of_device(fields: int) -> None:
+    v = torch.randn(3, fields, 4, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(_pairs_by_field(v.detach()), _pairs_at_once(v.detach()))
+    pairs_alone = lambda v: _PairwiseProducts.apply(v)[0]  # noqa: E731
+    for function in (pairs_alone, lambda v: sum(_PairwiseProducts.apply(v))):
+        assert torch.autograd.gradcheck(function, v)
+        assert torch.autograd.gradgradcheck(function, v)
 
 
 class TestDropout:
