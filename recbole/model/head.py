@@ -80,6 +80,7 @@ class SoftmaxHead(RatingHead):
 
     The loss is λ CE + (1 − λ) (BCE + penalty), Eq. 13. Where `multi_agg` is "prob" and no target is
     smoothed, it is computed from the logits directly, not by `click_logit` and `class_scores`.
+    Labels are then 0 or 1 and ratings are levels, both of which the data set has made sure of.
 
     Attributes:
         positive: which classes are clicks: 1 for those that are, else 0, float32 [K, 1].
@@ -122,8 +123,9 @@ class SoftmaxHead(RatingHead):
     def class_targets(self, batch: Batch) -> Tensor:
         """1 for the class that each rating is the level of, and 0 for the others: float32 [K, B].
 
-        From 1 it falls to 0 where the next level could be: comparisons, and the conversion of what
-        they give to numbers, would take far longer.
+        Each rating is a level, as the data set sees to. From 1 there it falls to 0 where the next
+        could be: comparisons, and the conversion of what they give to numbers, would take far
+        longer.
         """
         away = batch[self.rating_field].to(self.levels.dtype) - self._levels  # [K, B]
         return torch.addcmul(self._one, away, away, value=-(self._step**-2)).relu_()
@@ -201,7 +203,10 @@ class _MixedLoss(torch.autograd.Function):
 
 
 def _once_known(z: Tensor, click: Tensor, positive: Tensor) -> Tensor:
-    """The logits of the classes, once it is known whether there was a click: [..., K, B]."""
+    """The classes' logits once it is known whether there was a click: [..., K, B], with [..., B].
+
+    Those of classes on the other side of it are out of the question: far below any other.
+    """
     is_out = click.unsqueeze(-2) - positive  # 1 or -1 for those on the other side, else 0
     return torch.addcmul(z, is_out, is_out, value=-_FAR)
 

@@ -288,7 +288,7 @@ class _PairwiseProducts(torch.autograd.Function):
 
 
 def _pairs_by_field(v: Tensor) -> tuple[Tensor, Tensor]:
-    """Σ_{i<j} v_i ⊙ v_j and Σ v, each field times the sum of those before: [B, F, D] -> [B, D].
+    """Each field times the sum of those before, and the sum of all: [B, F, D] -> [B, D] twice.
 
     Nothing as large as v is written, which is what takes time on a CPU.
     """
@@ -301,6 +301,6 @@ def _pairs_by_field(v: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pairs_at_once(v: Tensor) -> tuple[Tensor, Tensor]:
-    """The same in a handful of kernels, as launching one is what takes time on a GPU."""
+    """The same, [B, D] twice, in a handful of kernels: launching one is what takes a GPU's time."""
     total = v.sum(dim=1)
     return 0.5 * (total.square() - v.square().sum(dim=1)), total

@@ -154,7 +154,7 @@ class TestLossOfBothAtOnce:
 
 
 @pytest.mark.parametrize("label", ["as the rating says", "not as it says"])
-def test_loss_of_both_at_once_for_any_label(label: str) -> None:
+def test_loss_of_both_at_once_where_label_and_rating_agree_or_not(label: str) -> None:
     head, _ = rating_head(5, 0.3)
     logits, batch = rows(5, 2.0)
     logits = logits.double().requires_grad_()
