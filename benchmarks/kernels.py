@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from recbole.data.schema import Target
 from recbole.model import cin, live_maps
+from recbole.model.dropout import Dropout
 from recbole.model.field_major import SelfAttention, field_major
 from recbole.model.head import SupervisionOptions, build_head
-from recbole.model.layers import BaseFactorizationMachine, Dropout, LogitLayer
+from recbole.model.layers import BaseFactorizationMachine, LogitLayer
 from recbole.model.lookup import Index, look_up, sum_rows
 
 ROWS, FIELDS = 4096, 7

@@ -32,6 +32,7 @@ from recbole.model.live_maps import (
     layers_so_far,
     places,
 )
+from recbole.model.precision import product_type
 
 #: Bytes of the products of fields and maps made at a time on a CPU: what its caches hold, roughly;
 #: of numbers of two bytes twice as many, which take longer in smaller parts (docs/performance.md).
@@ -81,11 +82,10 @@ class CompressedInteractionNetwork(nn.Module):
         """Build, pool over the embedding and concatenate the feature maps: [B, output_size]."""
         layers = cast(Sequence[CINLayer], self.layers)
         parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+        embeddings = embeddings.to(product_type(embeddings))
+        # Autocast on a GPU would sum in single precision, where all is to be of one type.
         device = embeddings.device.type
         casts = torch.is_autocast_enabled(device)
-        if casts:
-            embeddings = embeddings.to(torch.get_autocast_dtype(device))
-        # Autocast on a GPU would sum in single precision, where all is to be of one type.
         with torch.autocast(device, enabled=False) if casts else nullcontext():
             return _CIN.apply(self.routes, torch.is_grad_enabled(), embeddings, *parameters)[0]
 

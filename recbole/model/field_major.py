@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole.model.autograd import in_order, one_by_one
-from recbole.model.layers import Dropout
+from recbole.model.dropout import Dropout
 from recbole.model.precision import full_precision
 
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn.functional import linear
+from torch.nn.functional import batch_norm, linear
 
 from recbole.errors import ConfigError, did_you_mean
-from recbole.model.autograd import in_order, one_by_one
+from recbole.model.autograd import in_order
+from recbole.model.dropout import Dropout
+from recbole.model.precision import product_type
 
 _ACTIVATIONS: dict[str, type[nn.Module] | None] = {
     "sigmoid": nn.Sigmoid,
@@ -52,92 +52,6 @@ def activation_layer(
     return activation() if activation else None
 
 
-class Dropout(nn.Dropout):
-    """`nn.Dropout`, several times as fast on a CPU.
-
-    There PyTorch draws one Bernoulli number per element on a single thread. Here each random
-    64-bit word decides four elements, so that p is met to within 1/131072; the scale is that of
-    the probability that is met, so that the expectation is unchanged. PyTorch's generator seeds
-    each mask, and NumPy's SFC64, the quicker of the two, draws it. Compiled code draws its own.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Drop elements while training; any shape."""
-        if not self.draws_on(input):
-            return super().forward(input)
-        return _Masked.apply(input, *self.draw(input))
-
-    def after_relu(self, input: Tensor) -> Tensor:
-        """Drop elements of relu(input), in its memory, with one gradient for both."""
-        if not self.draws_on(input):
-            return super().forward(input.relu_())
-        return _MaskedRelu.apply(input, *self.draw(input))
-
-    def draws_on(self, input: Tensor) -> bool:
-        """Whether the masks for `input` are drawn here."""
-        is_ours = input.device.type == "cpu" and not torch.compiler.is_compiling()
-        return self.training and self.p > 0 and is_ours
-
-    def draw(self, like: Tensor) -> tuple[Tensor, float]:
-        """What is kept, 1, and dropped, 0, and the scale of what is kept."""
-        dropped = min(round(self.p * 65536), 65535)  # of 65536
-        count = like.numel()
-        seed = int(torch.randint(2**63 - 1, ()))
-        words = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.int16)
-        uniform = torch.from_numpy(words)[:count].view(like.shape)  # in -32768..32767
-        keep = torch.empty(like.shape, dtype=like.dtype)
-        torch.ge(uniform, dropped - 32768, out=keep)
-        return keep, 65536 / (65536 - dropped)
-
-
-class _Masked(torch.autograd.Function):
-    """scale × keep × input, in one pass over memory each way."""
-
-    @staticmethod
-    @in_order
-    def forward(input: Tensor, keep: Tensor, scale: float) -> Tensor:
-        return torch.addcmul(input.new_zeros(()), input, keep, value=scale)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:  # noqa: ARG004
-        _, keep, ctx.scale = inputs
-        ctx.save_for_backward(keep)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        return one_by_one(_Masked, info, in_dims, inputs)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (keep,) = ctx.saved_tensors
-        return torch.addcmul(grad.new_zeros(()), grad, keep, value=ctx.scale), None, None
-
-
-class _MaskedRelu(torch.autograd.Function):
-    """scale × keep × relu(input), in place, whose gradient is scale where the output is not 0."""
-
-    @staticmethod
-    @in_order
-    def forward(input: Tensor, keep: Tensor, scale: float) -> Tensor:
-        input.clamp_min_(0)
-        return torch.addcmul(input.new_zeros(()), input, keep, value=scale, out=input)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
-        ctx.mark_dirty(inputs[0])
-        ctx.scale = inputs[2]
-        ctx.save_for_backward(output)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (output,) = ctx.saved_tensors
-        # The gradient of scale × relu, from its result: ELU's with a flat negative side.
-        of_input = torch.ops.aten.elu_backward(grad, 0.0, ctx.scale, 0.0, True, output)
-        return of_input, None, None
-
-
 class MLPLayers(nn.Module):
     """A stack of Dropout, Linear, BatchNorm (if asked for) and activation: [..., in] -> [..., out].
 
@@ -146,6 +60,7 @@ class MLPLayers(nn.Module):
         dropout: probability to drop an input of a linear layer.
         activation: a name that `activation_layer` knows, or a module class.
         bn: whether there is a batch normalisation before each activation; input is then [B, in].
+            It takes the bias before it out again, which therefore gets no gradient.
         init_method: "norm" draws the weights from N(0, 0.01²) and zeroes the biases.
         last_activation: whether the last layer has an activation, too.
     """
@@ -185,12 +100,12 @@ class MLPLayers(nn.Module):
 
     def forward(self, input_feature: Tensor) -> Tensor:
         """Apply the stack: [..., in] -> [..., out]."""
-        x, relu_is_due = input_feature, False
-        is_normalised = False
+        x = input_feature.to(product_type(input_feature))  # what dropout leaves is multiplied
+        relu_is_due = is_normalised = False
         for module, following in pairwise([*self.mlp_layers, None]):
             if is_normalised:
-                is_normalised = False  # as part of the linear layer before
-            elif not torch.is_grad_enabled() and _are_one_product(module, following):
+                is_normalised = False  # with the linear layer before
+            elif _take_one_call(module, following):
                 x, is_normalised = normalised_linear(x, module, following), True
             elif isinstance(module, nn.ReLU) and isinstance(following, Dropout):
                 relu_is_due = True
@@ -201,24 +116,50 @@ class MLPLayers(nn.Module):
         return x
 
 
-def _are_one_product(module: nn.Module, following: nn.Module | None) -> bool:
+def _take_one_call(module: nn.Module, following: nn.Module | None) -> bool:
     """Whether `normalised_linear` does what the two modules, which others may have changed, do."""
     if type(module) is not nn.Linear or type(following) is not nn.BatchNorm1d:
         return False
-    has_hooks = any(m._forward_hooks or m._forward_pre_hooks for m in (module, following))
-    uses_statistics = following.running_mean is not None and not following.training
-    return uses_statistics and following.affine and module.bias is not None and not has_hooks
+    if any(m._forward_hooks or m._forward_pre_hooks for m in (module, following)):
+        return False
+    if module.bias is None:
+        return False
+    if following.training:
+        return following.momentum not in (None, 1)
+    keeps_statistics = following.running_mean is not None
+    return keeps_statistics and following.affine and not torch.is_grad_enabled()
 
 
 def normalised_linear(input: Tensor, layer: nn.Linear, norm: nn.BatchNorm1d) -> Tensor:
-    """A linear layer and a normalisation by running statistics as one product: [B, in] -> [B, out].
+    """A linear layer and the normalisation after it: [B, in] -> [B, out].
 
-    norm(W x + b) = (s ⊙ W) x + s ⊙ (b - mean) + shift with s = weight / √(variance + ε).
+    With the statistics of a batch, norm(W x + b) = norm(W x), and the bias matters to the running
+    mean alone, m mean(W x + b) + (1 - m) before. With running statistics, and without gradients, it
+    is one product, norm(W x + b) = (s ⊙ W) x + s ⊙ (b - mean) + shift with s = weight / √(variance
+    + ε).
     """
+    if norm.training:
+        return _normalised_by_batch(linear(input, layer.weight), layer.bias.detach(), norm)
     assert norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # [out]
     shift = torch.addcmul(norm.bias, layer.bias - norm.running_mean, scale)
     return linear(input, layer.weight * scale.unsqueeze(1), shift)
+
+
+def _normalised_by_batch(x: Tensor, bias: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+    """norm(x + bias) with the statistics of the batch: [B, out] -> [B, out]."""
+    if norm.running_mean is None:
+        return norm(x)
+    assert norm.momentum is not None and norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+    # The momentum will leave `bias` times itself of this. Autograd, which keeps the mean that
+    # `batch_norm` is given, does not like it changed.
+    mean = norm.running_mean.add(bias, alpha=norm.momentum / (1 - norm.momentum))
+    normalised = batch_norm(
+        x, mean, norm.running_var, norm.weight, norm.bias, True, norm.momentum, norm.eps
+    )
+    norm.running_mean.copy_(mean)
+    return normalised
 
 
 class LogitLayer(nn.Linear):
@@ -295,7 +236,7 @@ def _pairs_by_field(v: Tensor) -> tuple[Tensor, Tensor]:
     first, *others = v.unbind(dim=1)
     total, pairs = first.clone(), torch.zeros_like(first)
     for field in others:
-        pairs.addcmul_(total, field)
+        pairs = torch.addcmul(pairs, total, field)  # of addcmul_, `vmap` would warn
         total += field
     return pairs, total
 

@@ -36,6 +36,13 @@ def full_type(tensor: Tensor) -> torch.dtype:
     return torch.promote_types(tensor.dtype, torch.float32)
 
 
+def product_type(tensor: Tensor) -> torch.dtype:
+    """The type in which a tensor enters matrix products here: its own, or that of autocast."""
+    if not torch.is_autocast_enabled(tensor.device.type) or tensor.dtype == torch.float64:
+        return tensor.dtype
+    return torch.get_autocast_dtype(tensor.device.type)
+
+
 @contextmanager
 def tf32_products(allowed: bool, device_type: str) -> Iterator[None]:
     """Let CUDA's fp32 products round their inputs to tf32, or not; leaving undoes it.

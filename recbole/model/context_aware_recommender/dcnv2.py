@@ -28,6 +28,7 @@ from recbole.model.options import (
     Size,
     Sizes,
 )
+from recbole.model.precision import product_type
 from recbole.model.types import Batch, HasSchema, ModelConfig
 
 
@@ -89,6 +90,7 @@ class DCNV2(ContextRecommender):
     def logits(self, batch: Batch) -> Tensor:
         """The model's body: [B, K]."""
         x_0 = self.concat_embed_input_fields(batch).flatten(1)  # [B, F, D] -> [B, N]
+        x_0 = x_0.to(product_type(x_0))  # for all layers at once
         crossed = self.cross(x_0)  # [B, N]
         if self.is_parallel:
             # The layer reads both side by side, [B, N + hidden], without their being copied there.
@@ -116,7 +118,7 @@ class CrossNetwork(nn.Module):
         """x_{l+1} = x_0 ⊙ (W_l x_l + b_l) + x_l (Eq. 1)."""
         x = x_0
         for weight, bias in zip(self.weight, self.bias, strict=True):
-            x = torch.addcmul(x, x_0, linear(x, weight, bias))  # [B, N]
+            x = x + x_0 * linear(x, weight, bias)  # [B, N]
         return x
 
     def matrices(self) -> list[Tensor]:

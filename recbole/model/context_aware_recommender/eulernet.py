@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from recbole.model.abstract_recommender import ContextRecommender
 from recbole.model.autograd import in_order
+from recbole.model.dropout import Dropout
 from recbole.model.field_major import field_major
-from recbole.model.layers import Dropout
 from recbole.model.loss import RegLoss
 from recbole.model.options import (
     ContextOptions,

@@ -17,6 +17,7 @@ from torch.nn.functional import leaky_relu
 
 from recbole.errors import ConfigError
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.dropout import Dropout
 from recbole.model.field_major import (
     SelfAttention,
     apply_linear,
@@ -25,7 +26,6 @@ from recbole.model.field_major import (
     project,
 )
 from recbole.model.init import xavier_normal_initialization
-from recbole.model.layers import Dropout
 from recbole.model.options import ContextOptions, DropoutRate, Size, check_heads
 from recbole.model.types import Batch, HasSchema, ModelConfig
 

@@ -19,11 +19,11 @@ from recbole.model.context_aware_recommender.eulernet import (
     _wrapped,
 )
 from recbole.model.context_aware_recommender.fignn import EdgeWeights, GraphLayer, _gated_update
+from recbole.model.dropout import Dropout
 from recbole.model.field_major import field_major
 from recbole.model.init import xavier_normal_initialization, xavier_uniform_initialization
 from recbole.model.layers import (
     BaseFactorizationMachine,
-    Dropout,
     LogitLayer,
     MLPLayers,
     _pairs_at_once,
@@ -175,53 +175,6 @@ def test_pairs_of_fields_on_either_kind_of_device(fields: int) -> None:
         assert torch.autograd.gradgradcheck(function, v)
 
 
-class TestDropout:
-    """The fast mask drops at the asked rate, independently, and keeps the expectation."""
-
-    @pytest.mark.parametrize("p", [0.1, 0.2, 0.5, 0.9])
-    def test_rate_and_scale(self, p: float) -> None:
-        out = Dropout(p)(torch.ones(1000, 401))
-        dropped = out == 0
-        assert dropped.float().mean().item() == pytest.approx(p, abs=0.004)
-        torch.testing.assert_close(out[~dropped], torch.full_like(out[~dropped], 1 / (1 - p)),
-                                   rtol=2e-4, atol=0)  # fmt: skip
-        assert out.mean().item() == pytest.approx(1, abs=0.02)
-        neighbours = (dropped[:, 1:] & dropped[:, :-1]).float().mean().item()
-        assert neighbours == pytest.approx(p * p, abs=0.004)
-
-    def test_gradient_has_the_same_mask(self) -> None:
-        x = torch.randn(100, requires_grad=True)
-        out = Dropout(0.4)(x)
-        out.sum().backward()
-        torch.testing.assert_close(x.grad * x, out)
-
-    def test_evaluation_and_rate_zero_change_nothing(self) -> None:
-        x = torch.randn(10)
-        assert torch.equal(Dropout(0.4).eval()(x), x)
-        assert torch.equal(Dropout(0.0)(x), x)
-
-    def test_follows_the_seed(self) -> None:
-        masks = []
-        for seed in (1, 1, 2):
-            torch.manual_seed(seed)
-            masks.append(Dropout(0.5)(torch.ones(64)))
-        assert torch.equal(masks[0], masks[1])
-        assert not torch.equal(masks[0], masks[2])
-
-    def test_masks_of_two_steps_are_independent(self) -> None:
-        dropout, ones = Dropout(0.3), torch.ones(1000, 400)
-        both = ((dropout(ones) == 0) & (dropout(ones) == 0)).float()
-        assert both.mean().item() == pytest.approx(0.09, abs=0.002)
-        assert both.mean(dim=0).std().item() == pytest.approx((0.09 * 0.91 / 1000) ** 0.5, rel=0.2)
-
-    @pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 4, 5)])
-    def test_any_shape(self, shape: tuple[int, ...]) -> None:
-        assert Dropout(0.5)(torch.ones(shape)).shape == shape
-
-    def test_half_precision(self) -> None:
-        assert Dropout(0.5)(torch.ones(9, dtype=torch.bfloat16)).dtype == torch.bfloat16
-
-
 class TestMLPLayers:
     """RecBole's order of layers and its options."""
 
@@ -313,6 +266,51 @@ class TestMLPLayers:
             mlp.mlp_layers[2] = nn.BatchNorm1d(7, affine=False).eval()
         with torch.no_grad():
             torch.testing.assert_close(mlp(x), mlp.mlp_layers(x))
+
+    @pytest.mark.parametrize("kept", ["statistics", "no statistics"])
+    def test_a_bias_before_normalisation_is_told_to_the_running_mean_alone(self, kept: str) -> None:
+        """In training nothing else changes: layer by layer the same masks, outputs, gradients."""
+        mlp = MLPLayers([8, 7, 6, 5], 0.3, bn=True).double()
+        linears, norms = mlp.mlp_layers[1::4], mlp.mlp_layers[2::4]
+        for layer, norm in zip(linears, norms, strict=True):
+            nn.init.normal_(layer.bias)
+            nn.init.normal_(norm.bias)
+            if kept == "no statistics":
+                norm.track_running_stats, norm.running_mean, norm.running_var = False, None, None
+        whole, plain = mlp, copy.deepcopy(mlp)
+        x = torch.randn(50, 8, dtype=torch.float64)
+        for forward, of in ((whole, whole), (plain.mlp_layers, plain)):
+            torch.manual_seed(1)
+            of.out = [forward(x), forward(x)]
+            (of.out[0] * of.out[1].cos()).sum().backward()
+        torch.testing.assert_close(whole.out, plain.out)
+        torch.testing.assert_close(dict(whole.named_buffers()), dict(plain.named_buffers()))
+        for (name, ours), theirs in zip(whole.named_parameters(), plain.parameters(), strict=True):
+            if any(ours is layer.bias for layer in linears):
+                assert ours.grad is None
+                torch.testing.assert_close(theirs.grad, torch.zeros_like(theirs))
+            else:
+                torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
+                assert ours.grad.abs().sum() > 0
+
+    @pytest.mark.parametrize("momentum", [None, 1.0])
+    def test_a_running_mean_that_does_not_run_keeps_the_bias(self, momentum: float | None) -> None:
+        mlp, x = MLPLayers([8, 7], bn=True), torch.randn(50, 8)
+        nn.init.normal_(mlp.mlp_layers[1].bias)
+        mlp.mlp_layers[2].momentum = momentum
+        plain = copy.deepcopy(mlp.mlp_layers)
+        torch.testing.assert_close(mlp(x), plain(x))
+        torch.testing.assert_close(mlp.mlp_layers[2].running_mean, plain[2].running_mean)
+
+    def test_multiplies_and_drops_in_the_type_of_autocast(self, monkeypatch) -> None:
+        mlp, seen = MLPLayers([8, 7], 0.3), []
+        mask = lambda layer, x: seen.append(x.dtype) or torch.ones_like(x)  # noqa: E731
+        monkeypatch.setattr(Dropout, "draw", mask)
+        mlp(torch.randn(5, 8))
+        with torch.autocast("cpu", torch.bfloat16):
+            mlp(torch.randn(5, 8))
+            mlp.double()(torch.randn(5, 8).double())  # which autocast leaves alone
+        assert seen == [torch.float32, torch.bfloat16, torch.float64]
 
     def test_normal_initialisation(self) -> None:
         mlp = MLPLayers([400, 300], init_method="norm")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from recbole.errors import ConfigError
-from recbole.model.layers import Dropout
+from recbole.model.dropout import Dropout
 from recbole.trainer.compilation import loss_parts_of
 from tests.unit.model.stand_in import make_batch, make_model
 from tests.unit.model.test_every_model import CASES

@@ -170,7 +170,7 @@ def test_parts_of_the_loss_add_up(toy):
 
 @pytest.mark.parametrize("model", MODEL_NAMES)
 def test_sparse_adam_trains(toy, model):
-    options = {**toy, "learner": "sparse_adam", "learning_rate": 0.01}
+    options = {**toy, "learner": "sparse_adam", "learning_rate": 0.01, "epochs": 10}
     trainer, train, valid, _ = prepared(options, model)
     trainer.fit(train, valid, saved=False)
     assert losses(trainer)[-1] < losses(trainer)[0]
