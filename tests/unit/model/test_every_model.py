@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recbole.data.schema import Schema
 from recbole.model.abstract_recommender import ContextRecommender
+from recbole.model.precision import Precision
 from recbole.model.registry import MODEL_NAMES
 from tests.unit.model.stand_in import HALF_STARS, STARS, make_batch, make_model, make_schema
 
@@ -213,3 +214,14 @@ def _data_loss(model: ContextRecommender, batch: dict[str, Tensor]) -> float:
     """The loss without the penalty, in training mode."""
     with torch.no_grad():
         return model.head.loss(model.logits(batch), batch, None)["loss"].item()
+
+
+def test_the_cross_network_works_in_the_type_of_its_products() -> None:
+    """It is the sums and products element by element that autocast would leave in float32."""
+    model, seen = make_model("DCNV2"), []
+    model.cross.register_forward_hook(lambda _, x, out: seen.append((x[0].dtype, out.dtype)))
+    model.precision = Precision("bf16", "cpu", "a test")
+    model.calculate_loss(make_batch(20, make_schema())).backward()
+    assert seen == [(torch.bfloat16, torch.bfloat16)]
+    table = model.field_embedding.token_embedding_table.weight
+    assert table.grad.dtype == torch.float32 and table.grad.abs().sum() > 0
