@@ -8,13 +8,14 @@
 Parts: `speed` (training and evaluation rows/s), `ranking` (each positive of the test part among 100
 sampled negatives), `heads` (multi_cls=5 beside binary, this project alone: in one process, a batch
 of each by turns), `whole` (run_recbole.py from start to end), `start` (--help, and importing the
-package). A peer runs under a Python of its own, which is built from the versions in
-`benchmarks/peers/` unless `--peer-python` names one. Each side is a process, which first trains for
-about an epoch, since the time of a step depends on what the weights are; then they work in turns,
-forwards and backwards, and a ratio is that of two turns of one round: median (lowest–highest).
-"others" is the most cores that other programs kept busy in a turn: where that is above what the
-measurement leaves idle by 0.15, the figure is spoilt. Further `--key=value` are options of this
-project's runs.
+package). Sizes are the paper's (`configs/paper/`) where it has the data set, else those of
+`benchmarks/settings/`; `--settings` names another folder. A peer runs under a Python of its own,
+which is built from the versions in `benchmarks/peers/` unless `--peer-python` names one. Each side
+is a process, which first trains for about an epoch, since the time of a step depends on what the
+weights are; then they work in turns, forwards and backwards, and a ratio is that of two turns of
+one round: median (lowest–highest). "others" is the most cores that other programs kept busy in a
+turn: where that is above what the measurement leaves idle by 0.15, the figure is spoilt. Further
+`--key=value` are options of this project's runs.
 """
 
 from __future__ import annotations
@@ -184,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     common_arguments(parser)
+    parser.set_defaults(settings=None)  # the paper's, where it has the data set
     parser.add_argument("--parts", nargs="+", default=["speed"], choices=PARTS, metavar="PART")
     parser.add_argument("--peers", nargs="+", default=["recbole"], choices=KNOWN, metavar="PEER")
     parser.add_argument("--peer-python", help="a Python that has RecBole 1.2.1")

@@ -17,14 +17,20 @@ HEADS: Mapping[str, Mapping[str, Any]] = {
     "multi_cls=5": {"multi_cls": 5, "multi_ratio": 0.7},
 }
 SETTINGS = ROOT / "benchmarks" / "settings"
+PAPER = ROOT / "configs" / "paper"
 
 
-def files_of(model: str, dataset: str, settings: Path) -> list[str]:
+def files_of(model: str, dataset: str, settings: Path | None) -> list[str]:
     """The files of options: the data set's, those that all models share, the model's own.
+
+    Without a folder of settings they are the paper's, where the paper has the data set.
 
     Raises:
         SystemExit: the model has no file.
     """
+    if settings is None:
+        has_paper = (PAPER / f"{dataset}-{model}.yaml").is_file()
+        settings = PAPER if has_paper else SETTINGS
     own = [settings / f"{dataset}-{model}.yaml", settings / f"{model}.yaml"]
     found = [path for path in own if path.is_file()]
     if not found:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from measure import environments
 from measure.environments import KNOWN, python_of
-from measure.settings import HEADS, MODELS, SETTINGS, files_of, parse, plain_value
+from measure.settings import HEADS, MODELS, PAPER, SETTINGS, files_of, parse, plain_value
 from measure.sides import PEERS
 
 from recbole.config import Config
@@ -24,13 +24,18 @@ def test_every_settings_file_is_one_that_the_model_takes(model, head):
     }
 
 
-def test_the_papers_settings_serve_too():
-    files = files_of("DCNV2", "ml-1m", SETTINGS.parents[1] / "configs" / "paper")
+@pytest.mark.parametrize("settings", [PAPER, None])
+def test_the_papers_settings_serve_too(settings):
+    files = files_of("DCNV2", "ml-1m", settings)
     assert [path.rpartition("/")[2] for path in files] == [
         "ml-1m.yaml",
         "shared.yaml",
         "ml-1m-DCNV2.yaml",
     ]
+
+
+def test_data_that_the_paper_does_not_have_get_sizes_all_the_same():
+    assert files_of("NFM", "ml-100k", None) == files_of("NFM", "ml-100k", SETTINGS)
 
 
 def test_a_model_without_settings_is_refused(tmp_path):
