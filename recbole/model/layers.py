@@ -206,8 +206,6 @@ class _PairwiseProducts(torch.autograd.Function):
     The gradient of the first, g ⊙ (Σ v - v), takes one pass, and the second.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     @in_order
     def forward(v: Tensor) -> tuple[Tensor, Tensor]:
@@ -217,6 +215,16 @@ class _PairwiseProducts(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
         ctx.save_for_backward(*inputs, output[1])
         ctx.set_materialize_grads(False)  # nothing but its own gradient makes use of Σ v
+
+    @staticmethod
+    def vmap(
+        info: Any,  # noqa: ARG004
+        in_dims: tuple[int],
+        v: Tensor,
+    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+        runs = v.movedim(in_dims[0], 0)  # [S, B, F, D]: rows like any others
+        pairs, total = _PairwiseProducts.apply(runs.flatten(0, 1))
+        return (pairs.unflatten(0, runs.shape[:2]), total.unflatten(0, runs.shape[:2])), (0, 0)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, of_total: Tensor | None) -> Tensor | None:
@@ -236,7 +244,7 @@ def _pairs_by_field(v: Tensor) -> tuple[Tensor, Tensor]:
     first, *others = v.unbind(dim=1)
     total, pairs = first.clone(), torch.zeros_like(first)
     for field in others:
-        pairs = torch.addcmul(pairs, total, field)  # of addcmul_, `vmap` would warn
+        pairs.addcmul_(total, field)
         total += field
     return pairs, total
 

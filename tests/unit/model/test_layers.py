@@ -34,6 +34,16 @@ from recbole.model.layers import (
 from recbole.model.loss import RegLoss
 
 
+@pytest.mark.parametrize("axis", [0, 2])
+def test_pairs_of_several_runs_at_once(axis: int) -> None:
+    v = torch.randn(4, 3, 5, 6, dtype=torch.float64).movedim(0, axis)  # four runs: [B, F, D] each
+    one = lambda v: _PairwiseProducts.apply(v)[0].square()  # noqa: E731
+    of_one = torch.func.grad(lambda v: one(v).sum())
+    for function in (one, of_one):
+        together = torch.func.vmap(function, in_dims=axis)(v)
+        torch.testing.assert_close(together, torch.stack([function(v) for v in v.unbind(axis)]))
+
+
 def test_cross_network() -> None:
     cross = CrossNetwork(inputs=4, layers=2)
     for bias in cross.bias:
